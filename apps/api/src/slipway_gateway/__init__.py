@@ -1,0 +1,1 @@
+"""Slipway's gateway: validates, authorises, translates; owns nothing durable."""
