@@ -1,0 +1,45 @@
+"""The field types every surface shares (docs/contracts/README.md, "Common rules")."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
+URI_MAX_CHARS = 49_152  # a 32 KiB inline input is 44 KiB once base64-encoded
+TEXT_MAX_CHARS = 2_000
+
+
+def rfc3339(moment: datetime) -> str:
+    """Render an aware time as RFC 3339 in UTC with microseconds, the wire's only form."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _text_or_time(value: object) -> object:
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("must be an RFC 3339 time as text")
+
+
+Id = Annotated[str, Field(pattern=ID_PATTERN, description="Letters, digits and . _ ~ -; 1 to 128 of them")]
+Uri = Annotated[str, Field(min_length=1, max_length=URI_MAX_CHARS, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:")]
+Text = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
+PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
+UtcTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_text_or_time),
+    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+
+
+class ProductModel(BaseModel):
+    """A body that a product sends: an unknown field is refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeModel(BaseModel):
+    """A body that a node sends or reads: unknown fields are ignored, so gateways and nodes may differ in age."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)

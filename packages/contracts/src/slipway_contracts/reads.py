@@ -1,0 +1,109 @@
+"""What products read: jobs, projections, timelines, nodes (docs/contracts/reads.md)."""
+
+from pydantic import Field, JsonValue
+
+from slipway_contracts.execution_event import ExecutionState, ResultRef, SchedulerRef
+from slipway_contracts.fields import Id, ProductModel, UtcTime
+from slipway_contracts.node_policy import NodePolicy
+from slipway_contracts.node_protocol import Capacity, NodeState
+from slipway_contracts.projection_update import ProjectionFailure, ProjectionState
+from slipway_contracts.submit_job_command import SubmitJobCommand
+
+PAGE_MAX = 200
+
+
+class Projection(ProductModel):
+    """A job's state as a person sees it. ``stale`` and ``node_last_seen_at`` tell freshness, which is not state."""
+
+    tenant_id: Id
+    workspace_id: Id
+    job_id: Id
+    submission_id: Id
+    attempt: int
+    projection_state: ProjectionState
+    source_execution_state: ExecutionState | None = None
+    management_node_id: Id
+    execution_id: Id | None = None
+    scheduler_ref: SchedulerRef | None = None
+    result_ref: ResultRef | None = None
+    failure: ProjectionFailure | None = None
+    display_message: str | None = None
+    cancel_requested_at: UtcTime | None = None
+    submitted_at: UtcTime
+    updated_at: UtcTime
+    started_at: UtcTime | None = None
+    ended_at: UtcTime | None = None
+    change: int = Field(description="The workspace's change counter at the last change")
+    node_last_seen_at: UtcTime | None = None
+    stale: bool = Field(description="True while the node is overdue and the job is not terminal")
+    trace_id: Id
+
+
+class Job(ProductModel):
+    """A job's projection and the command of its current submission."""
+
+    projection: Projection
+    command: SubmitJobCommand
+
+
+class JobPage(ProductModel):
+    """Jobs, newest submission first. ``next_cursor`` None is the last page."""
+
+    jobs: list[Projection]
+    next_cursor: str | None = None
+
+
+class TimelineEntry(ProductModel):
+    """One change of a job. ``kind``: submitted, event, cancel_requested, cancelled, revoked."""
+
+    change: int
+    kind: str
+    projection_event_id: Id
+    submission_id: Id
+    attempt: int
+    projection_state: ProjectionState
+    source_execution_state: ExecutionState | None = None
+    execution_id: Id | None = None
+    scheduler_ref: SchedulerRef | None = None
+    result_ref: ResultRef | None = None
+    failure: ProjectionFailure | None = None
+    display_message: str | None = None
+    synthesized: bool = False
+    occurred_at: UtcTime
+    recorded_at: UtcTime
+    trace_id: Id
+
+
+class Timeline(ProductModel):
+    """A job's changes, oldest first, over all its attempts."""
+
+    job_id: Id
+    entries: list[TimelineEntry]
+
+
+class NodeView(ProductModel):
+    """A node of the tenant, as its product and admins see it."""
+
+    management_node_id: Id
+    node_name: Id
+    state: NodeState
+    overdue: bool
+    last_seen_at: UtcTime | None = None
+    enrolled_at: UtcTime
+    node_version: str | None = None
+    policy: NodePolicy | None = None
+    capacity: Capacity | None = None
+    health: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class NodeList(ProductModel):
+    """The tenant's nodes, by name."""
+
+    nodes: list[NodeView]
+
+
+class Health(ProductModel):
+    """Whether the process is alive (`/api/health`), or its Product SoR in reach (`/api/ready`)."""
+
+    status: str
+    version: str
