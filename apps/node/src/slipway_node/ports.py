@@ -1,0 +1,141 @@
+"""What the agent asks of its execution engine. AiiDA and Slurm stand behind it, in aiida/ and slurm/ alone.
+
+Every method may be called again after a kill at any point: ``find`` before ``launch`` is what makes an execution
+exactly one, and the engine's own record (label → process → state) is the truth that lost events are rebuilt from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from slipway_contracts.node_protocol import NodeCommand
+
+
+class EngineUnavailableError(Exception):
+    """The engine or the scheduler could not be asked: nothing is known, nothing changes, try again."""
+
+
+class RefusedJobError(Exception):
+    """The job cannot run, whatever is retried: becomes ``failed`` with this code (`invalid_payload`, …)."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the job runs: the policy's queue resolved to the scheduler's words."""
+
+    partition: str | None
+    account: str | None
+    qos: str | None
+    cpu: int
+    memory_mib: int
+    walltime_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is stored with the process, so that its events can be rebuilt from the engine alone."""
+
+    command: NodeCommand
+    placement: Placement
+
+
+class Phase(StrEnum):
+    """How far the engine and the scheduler say an execution is."""
+
+    CREATED = "created"  # the process exists; the scheduler has not taken it yet
+    PENDING = "pending"  # the scheduler has it, and has not started it
+    RUNNING = "running"  # the scheduler said it runs, or that it ran
+    FINISHED = "finished"  # sealed, exit status 0
+    FAILED = "failed"  # sealed, another end
+    KILLED = "killed"  # sealed, killed
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an execution failed, in the contract's words."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known of one execution at one look."""
+
+    submission_id: str
+    execution_id: str
+    phase: Phase
+    envelope: Envelope
+    scheduler_job_id: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A finished execution's results, written into a local folder."""
+
+    folder: Path  # retrieved files and results.json
+    archive: Path | None  # AiiDA archive of the provenance
+    summary: dict[str, JsonValue] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """AiiDA, seen from the agent."""
+
+    async def start(self) -> None:
+        """Bring the engine up (profile loaded, daemon running); raises EngineUnavailableError."""
+        ...
+
+    async def stop(self) -> None:
+        """Let the engine go down cleanly; scheduler jobs run on and are taken up at the next start."""
+        ...
+
+    async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
+        """Return submission_id → execution_id for those that have a process, by label."""
+        ...
+
+    async def launch(self, envelope: Envelope, workspace: Path) -> str:
+        """Check and launch the job document fetched into ``workspace``; return the execution_id.
+
+        The label (submission_id) and the envelope are written with the process, in one transaction. Raises
+        RefusedJobError when the document cannot be run.
+        """
+        ...
+
+    async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
+        """Return what is known of these executions, with one query whatever their number."""
+        ...
+
+    async def resume(self, execution_id: str) -> None:
+        """Continue a process that was stored and never taken up; nothing happens when it is in work."""
+        ...
+
+    async def kill(self, execution_id: str) -> None:
+        """Kill the process and its scheduler job; returns when the kill is on its way."""
+        ...
+
+    async def collect(self, execution_id: str, folder: Path) -> Collected:
+        """Write results and provenance of a sealed execution into ``folder`` (emptied first)."""
+        ...
+
+    async def changed(self, timeout_seconds: float) -> None:
+        """Return when some execution may have changed, at the latest after ``timeout_seconds``."""
+        ...
+
+    async def health(self) -> dict[str, JsonValue]:
+        """Return what an admin wants to know: daemon, workers, broker, scheduler."""
+        ...
