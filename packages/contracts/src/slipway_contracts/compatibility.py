@@ -94,8 +94,9 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 def normalise(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return an older emitter's ``event`` in contract 1's fields and words, ready for validation.
 
-    Raises UnknownWordError for a state that is not in the table, and for two spellings of one field that disagree.
-    A missing ``event_id`` is derived, and a failure that only its word tells gets that word's error.
+    Raises UnknownWordError for a state that is not in the table, for two spellings of one field that disagree, and
+    for the derived id of another state, which the event that owns it would meet as a conflict. A missing ``event_id``
+    is derived, and a failure that only its word tells gets that word's error.
     """
     fields = _renamed(event)
     if "state" not in fields:
@@ -108,10 +109,18 @@ def normalise(event: Mapping[str, Any]) -> dict[str, Any]:
             "message": str(fields.get("status_detail") or meaning.error_code),
             "retryable": meaning.retryable,
         }
-    ids = fields.get("submission_id"), fields.get("execution_id")
-    if "event_id" not in fields and all(isinstance(part, str) for part in ids):
-        fields["event_id"] = event_id_for(str(ids[0]), str(ids[1]), meaning.state)
+    _identify(fields, meaning.state)
     return fields
+
+
+def _identify(fields: dict[str, Any], state: ExecutionState) -> None:
+    submission_id, execution_id = fields.get("submission_id"), fields.get("execution_id")
+    if not (isinstance(submission_id, str) and isinstance(execution_id, str)):
+        return  # validation names what is missing
+    derived = {event_id_for(submission_id, execution_id, each): each for each in ExecutionState}
+    event_id = fields.setdefault("event_id", event_id_for(submission_id, execution_id, state))
+    if isinstance(event_id, str) and derived.get(event_id, state) is not state:
+        raise UnknownWordError("event_id", event_id)
 
 
 def _renamed(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The field types every surface shares (docs/contracts/README.md, "Common rules")."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
-URI_MAX_CHARS = 49_152  # a 32 KiB inline input is 44 KiB once base64-encoded
+URI_MAX_CHARS = 65_536  # no shorter than a command may be, so that an inline input too large is told as that
 TEXT_MAX_CHARS = 2_000
+
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
 
 def rfc3339(moment: datetime) -> str:
@@ -16,9 +19,16 @@ def rfc3339(moment: datetime) -> str:
 
 
 def _text_or_time(value: object) -> object:
-    if isinstance(value, str | datetime):
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
         return value
-    raise ValueError("must be an RFC 3339 time as text")
+    raise ValueError("must be an RFC 3339 time as text, as in 2026-01-31T12:00:00Z")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="Letters, digits and . _ ~ -; 1 to 128 of them")]
@@ -28,7 +38,7 @@ PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
 UtcTime = Annotated[
     AwareDatetime,
     BeforeValidator(_text_or_time),
-    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    AfterValidator(_in_utc),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 

@@ -88,16 +88,19 @@ def is_terminal(state: ProjectionState) -> bool:
     return PROJECTION_RANK[state] == TERMINAL_RANK
 
 
-def projection_event_id_for(event_id: str) -> str:
-    """Derive the id of a timeline row from its event's (UUIDv5)."""
-    return str(uuid.uuid5(_PROJECTION_NAMESPACE, event_id))
+def projection_event_id_for(submission_id: str, event_id: str) -> str:
+    """Derive the id of a timeline row (UUIDv5) from its event's, within its submission.
+
+    Emitters older than contract 1 choose their event ids; two that choose alike must not meet in one receipt.
+    """
+    return str(uuid.uuid5(_PROJECTION_NAMESPACE, f"{submission_id}/{event_id}"))
 
 
 def to_projection(event: ExecutionEvent, attempt: int) -> ProjectionUpdate:
     """Translate an event of the ``attempt``-th submission (1-based) into its projection update."""
     failure = event.error and ProjectionFailure(**event.error.model_dump())
     return ProjectionUpdate(
-        projection_event_id=projection_event_id_for(event.event_id),
+        projection_event_id=projection_event_id_for(event.submission_id, event.event_id),
         tenant_id=event.tenant_id,
         workspace_id=event.workspace_id,
         job_id=event.job_id,
@@ -221,7 +224,7 @@ def judge(standing: Standing, receipt: Receipt | None, update: ProjectionUpdate)
 
 def _renamed(standing: Standing, update: ProjectionUpdate) -> str | None:
     """Tell which reference of the execution would change, if one would."""
-    if standing.execution_id is not None and update.execution_id != standing.execution_id:
+    if standing.execution_id is not None and update.execution_id not in (None, standing.execution_id):
         return f"execution_id is {standing.execution_id} and immutable"
     if standing.slurm_job_id is not None and _slurm_job_id(update) not in (None, standing.slurm_job_id):
         return f"slurm_job_id is {standing.slurm_job_id} and immutable"
@@ -270,16 +273,16 @@ def fold(
             )
             continue
         verdict = judge(standing, known.get(update.projection_event_id), update)
+        due = [update]
         if synthesize_running and _skips_running(standing, verdict, update):
             running = _synthesized_running(update)
-            standing = advanced(standing, running)
-            known[running.projection_event_id] = receipt_of(running)
-            writes.append(running)
-            verdict = Applied(update)
+            due = [running, update]
+            verdict = _filled_in(running, known, update)
         if isinstance(verdict, Applied):
-            standing = advanced(standing, update)
-            known[update.projection_event_id] = receipt_of(update)
-            writes.append(update)
+            for write in due:
+                standing = advanced(standing, write)
+                known[write.projection_event_id] = receipt_of(write)
+            writes += due
         verdicts.append(verdict)
     return Folded(standing, tuple(verdicts), tuple(writes))
 
@@ -293,12 +296,19 @@ def _skips_running(standing: Standing, verdict: Verdict, update: ProjectionUpdat
     )
 
 
+def _filled_in(running: ProjectionUpdate, known: Mapping[str, Receipt], update: ProjectionUpdate) -> Verdict:
+    """Judge ``update`` behind the ``running`` filled in for it: legal, unless the emitter gave that id to another."""
+    if running.projection_event_id in {*known, update.projection_event_id}:
+        return Refused(Code.PROJECTION_EVENT_ID_CONFLICT, "the id of the skipped running was used for another event")
+    return Applied(update)
+
+
 def _synthesized_running(completed: ProjectionUpdate) -> ProjectionUpdate:
     execution_id = completed.execution_id or completed.submission_id
     return completed.model_copy(
         update={
             "projection_event_id": projection_event_id_for(
-                event_id_for(completed.submission_id, execution_id, ExecutionState.RUNNING)
+                completed.submission_id, event_id_for(completed.submission_id, execution_id, ExecutionState.RUNNING)
             ),
             "projection_state": ProjectionState.RUNNING,
             "source_execution_state": ExecutionState.RUNNING,

@@ -1,9 +1,10 @@
 """What a node's admin allows, and the pure check both gateway and node make (docs/contracts/node-protocol.md)."""
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from pydantic import Field
 
@@ -11,7 +12,8 @@ from slipway_contracts.fields import Id, NodeModel, PositiveInt, Text
 from slipway_contracts.submit_job_command import INLINE_INPUT_MAX_BYTES, SubmitJobCommand
 
 INLINE_PREFIX = "data:"
-ALLOWED_SCHEMES = frozenset({"https", "http", "s3", "file", "data"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+ALLOWED_SCHEMES = frozenset({"https", "s3", "file", "data"})
 
 
 class QueueLimits(NodeModel):
@@ -106,7 +108,7 @@ def uri_refusal(uri: str, prefixes: Iterable[str]) -> str | None:
     if scheme == "data":
         if INLINE_PREFIX not in prefixes:
             return "inline data is not allowed"
-        return None if len(uri) <= inline_uri_max_chars() else f"inline data is over {INLINE_INPUT_MAX_BYTES} bytes"
+        return f"inline data is over {INLINE_INPUT_MAX_BYTES} bytes" if is_inline_too_large(uri) else None
     malformed = _malformed(uri)
     if malformed is not None:
         return malformed
@@ -115,9 +117,14 @@ def uri_refusal(uri: str, prefixes: Iterable[str]) -> str | None:
     return "the URI is under no allowed prefix"
 
 
-def inline_uri_max_chars() -> int:
-    """Return the most characters a `data:` URI may have: the limit in base64, and room for its media type."""
-    return (INLINE_INPUT_MAX_BYTES + 2) // 3 * 4 + 128
+def is_inline_too_large(uri: str) -> bool:
+    """Tell whether ``uri`` is a `data:` URI that carries over 32 KiB: 413 payload_too_large, whatever the policy."""
+    head, _, content = uri.partition(",")
+    if head.partition(":")[0].lower() != "data":
+        return False
+    if head.lower().endswith(";base64"):
+        return len(unquote(content).rstrip("=")) * 3 // 4 > INLINE_INPUT_MAX_BYTES
+    return len(unquote_to_bytes(content)) > INLINE_INPUT_MAX_BYTES
 
 
 def _malformed(uri: str) -> str | None:
@@ -131,7 +138,7 @@ def _malformed(uri: str) -> str | None:
         return "`::` chains are not allowed"
     if "@" in parts.netloc:
         return "user-info in a URI is not allowed"
-    if "\\" in uri or any(ord(char) <= ord(" ") for char in uri):
+    if "\\" in uri or any(char <= " " or char == "\x7f" for char in uri) or _CONTROL.search(unquote(parts.path)):
         return "white space, control characters and backslashes are not allowed"
     if parts.query and parts.scheme.lower() == "file":
         return "a file URI has no query"
@@ -143,7 +150,10 @@ def _malformed(uri: str) -> str | None:
 
 
 def _is_under(uri: str, prefix: str) -> bool:
-    ours, theirs = urlsplit(uri), urlsplit(prefix)
+    try:
+        ours, theirs = urlsplit(uri), urlsplit(prefix)
+    except ValueError:  # a prefix that is no URI: the node's admin wrote it, and it allows nothing
+        return False
     if (ours.scheme.lower(), ours.netloc.lower()) != (theirs.scheme.lower(), theirs.netloc.lower()):
         return False
     path, root = (posixpath.normpath(unquote(part.path) or "/") for part in (ours, theirs))

@@ -8,6 +8,7 @@ from slipway_contracts.fields import Id, NodeModel, PositiveInt, ProductModel, T
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
+JOIN_TOKEN_MAX_SECONDS = 7 * 86_400  # a week: long enough for an admin's holiday, short enough to be forgotten
 HEARTBEAT_MAX_BYTES = 64 * 1024
 HEARTBEAT_INTERVAL_SECONDS = 10.0
 OVERDUE_AFTER_SECONDS = 45.0  # four missed heartbeats and a little: a blip is not an absence
@@ -30,7 +31,9 @@ class JoinTokenRequest(ProductModel):
     """An admin asks for a join token."""
 
     node_name: Id | None = Field(default=None, description="A name for people; the gateway's choice when left out")
-    ttl_seconds: PositiveInt = Field(default=3600, description="Seconds until the token expires", le=7 * 86_400)
+    ttl_seconds: int = Field(
+        default=3600, strict=True, ge=1, le=JOIN_TOKEN_MAX_SECONDS, description="Seconds until the token expires"
+    )
 
 
 class JoinToken(ProductModel):
