@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import markdown
-
-from . import retirement
+from . import markdown, retirement
 
 ROOT = Path(__file__).parents[2]
 BOUNDARY = ROOT / "docs" / "contracts" / "redis-rq-retirement-boundary.md"
