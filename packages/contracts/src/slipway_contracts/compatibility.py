@@ -124,14 +124,17 @@ def _identify(fields: dict[str, Any], state: ExecutionState) -> None:
 
 
 def _renamed(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename the event's fields and, one level down, those of its references; a summary is the job's own."""
+    fields = _spelt(event, FIELD_NAMES)
+    return {name: _spelt(value, {}) if isinstance(value, Mapping) else value for name, value in fields.items()}
+
+
+def _spelt(values: Mapping[str, Any], older_names: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for name, value in event.items():
+    for name, value in values.items():
         snake = _CAMEL.sub(lambda match: f"_{match[1].lower()}", name)
-        target = FIELD_NAMES.get(snake, snake)
-        renamed = _renamed(value) if isinstance(value, Mapping) and target != "summary" else value
-        if target in fields and fields[target] != renamed:
+        if fields.setdefault(older_names.get(snake, snake), value) != value:
             raise UnknownWordError(name, value)
-        fields[target] = renamed
     return fields
 
 
