@@ -88,12 +88,13 @@ def is_terminal(state: ProjectionState) -> bool:
     return PROJECTION_RANK[state] == TERMINAL_RANK
 
 
-def projection_event_id_for(submission_id: str, event_id: str) -> str:
-    """Derive the id of a timeline row (UUIDv5) from its event's, within its submission.
+def projection_event_id_for(*names: str) -> str:
+    """Derive the id of a timeline row (UUIDv5) from what names it; an event is named by submission_id and event_id.
 
-    Emitters older than contract 1 choose their event ids; two that choose alike must not meet in one receipt.
+    By both, since emitters older than contract 1 choose their event ids: two that choose alike must not meet in one
+    receipt.
     """
-    return str(uuid.uuid5(_PROJECTION_NAMESPACE, f"{submission_id}/{event_id}"))
+    return str(uuid.uuid5(_PROJECTION_NAMESPACE, "/".join(names)))
 
 
 def to_projection(event: ExecutionEvent, attempt: int) -> ProjectionUpdate:

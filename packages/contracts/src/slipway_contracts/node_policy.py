@@ -13,7 +13,7 @@ from slipway_contracts.submit_job_command import INLINE_INPUT_MAX_BYTES, SubmitJ
 
 INLINE_PREFIX = "data:"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-ALLOWED_SCHEMES = frozenset({"https", "s3", "file", "data"})
+ALLOWED_SCHEMES = frozenset({"https", "http", "s3", "file", "data"})
 
 
 class QueueLimits(NodeModel):
