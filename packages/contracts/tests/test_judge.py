@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from slipway_contracts.errors import Code
-from slipway_contracts.execution_event import ExecutionState, event_id_for
+from slipway_contracts.execution_event import ExecutionEvent, ExecutionState, event_id_for
 from slipway_contracts.lifecycle import (
     Applied,
     Duplicate,
@@ -18,6 +19,7 @@ from slipway_contracts.lifecycle import (
     judge,
     projection_event_id_for,
     receipt_of,
+    to_projection,
 )
 from slipway_contracts.projection_update import ProjectionState, ProjectionUpdate
 
@@ -36,6 +38,28 @@ def refusal(standing: Standing, update: ProjectionUpdate, receipt: Receipt | Non
     verdict = judge(standing, receipt, update)
     assert isinstance(verdict, Refused)
     return verdict
+
+
+def test_an_event_is_translated_field_by_field(event_of: Callable[..., dict[str, Any]]) -> None:
+    told = event_of("failed", status_detail="a line", scheduler_ref=REF, result_ref={"output_uri": "file:///r"})
+    update = to_projection(ExecutionEvent.model_validate(told), 3).model_dump(mode="json", exclude_defaults=True)
+    assert update == {
+        "projection_event_id": projection_event_id_for("sub-1", told["event_id"]),
+        "tenant_id": "acme",
+        "workspace_id": "alloys",
+        "job_id": "job-1",
+        "submission_id": "sub-1",
+        "attempt": 3,
+        "projection_state": "failed",
+        "source_execution_state": "failed",
+        "occurred_at": "2026-01-31T12:00:00.000000Z",
+        "trace_id": "trace-1",
+        "execution_id": "exec-1",
+        "display_message": "a line",
+        "scheduler_ref": REF,
+        "result_ref": {"output_uri": "file:///r"},
+        "failure": {"code": "job_failed", "message": "it failed"},
+    }
 
 
 def test_a_legal_update_is_applied(update_of: UpdateOf) -> None:
@@ -224,6 +248,11 @@ class TestAnOlderEmitterThatSkipsRunning:
         assert (running.result_ref, running.failure, running.display_message) == (None, None, None)
         assert (running.execution_id, running.scheduler_ref) == (EXECUTION, completed.scheduler_ref)
         assert (running.attempt, running.occurred_at) == (1, completed.occurred_at)
+
+    def test_is_filled_in_with_a_running_that_tells_no_failure(self, update_of: UpdateOf) -> None:
+        completed = update_of(COMPLETED, error={"code": "warned", "message": "in the end it worked"})
+        assert completed.failure is not None
+        assert fold(TAKEN, {}, [completed], synthesize_running=True).writes[0].failure is None
 
     def test_is_answered_for_the_one_event_that_it_sent(self, update_of: UpdateOf) -> None:
         completed = update_of(COMPLETED)

@@ -98,6 +98,8 @@ class TestUris:
             ("file:///data", "file:///data"),
             ("file:///data/x", "file:///data"),
             ("file:///data/x", "file:///data/"),
+            ("file:///data", "file:///data/"),
+            ("file:///./data//x", "file:///data"),
             ("file:///data/./x", "file:///data"),
             ("file:///anything", "file:///"),
             ("FILE:///data/x", "file:///data"),

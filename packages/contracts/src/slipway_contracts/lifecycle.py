@@ -275,7 +275,7 @@ def fold(
             continue
         verdict = judge(standing, known.get(update.projection_event_id), update)
         due = [update]
-        if synthesize_running and _skips_running(standing, verdict, update):
+        if synthesize_running and _skips_running(standing, verdict):
             running = _synthesized_running(update)
             due = [running, update]
             verdict = _filled_in(running, known, update)
@@ -288,13 +288,9 @@ def fold(
     return Folded(standing, tuple(verdicts), tuple(writes))
 
 
-def _skips_running(standing: Standing, verdict: Verdict, update: ProjectionUpdate) -> bool:
-    return (
-        isinstance(verdict, Refused)
-        and verdict.gap
-        and standing.execution_state is ExecutionState.ACCEPTED
-        and update.source_execution_state is ExecutionState.COMPLETED
-    )
+def _skips_running(standing: Standing, verdict: Verdict) -> bool:
+    """Tell whether a gap is the missing ``running`` and nothing else: only ``completed`` is one behind ``accepted``."""
+    return isinstance(verdict, Refused) and verdict.gap and standing.execution_state is ExecutionState.ACCEPTED
 
 
 def _filled_in(running: ProjectionUpdate, known: Mapping[str, Receipt], update: ProjectionUpdate) -> Verdict:

@@ -112,7 +112,7 @@ def uri_refusal(uri: str, prefixes: Iterable[str]) -> str | None:
     malformed = _malformed(uri)
     if malformed is not None:
         return malformed
-    if any(_is_under(uri, prefix) for prefix in prefixes if prefix != INLINE_PREFIX):
+    if any(_is_under(uri, prefix) for prefix in prefixes):
         return None
     return "the URI is under no allowed prefix"
 
