@@ -1,0 +1,139 @@
+"""A sealed process's files, parsed outputs and provenance, written into a folder."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import JsonValue
+
+from slipway_node.ports import Collected
+from slipway_node.results.summary import Told, summarise
+
+RESULTS_NAME = "results.json"
+ARCHIVE_NAME = "provenance.aiida"
+OUTPUT_NAMES = ("stdout", "aiida.out", "stderr", "_scheduler-stderr.txt")
+TAIL_BYTES = 16 * 1024  # read of an output's end; the summary keeps less
+
+
+def collect(node: Any, folder: Path) -> Collected:
+    """Write everything of ``node`` into ``folder`` (emptied first) and return it with its summary."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    outputs = {entry.link_label: entry.node for entry in node.base.links.get_outgoing().all()}
+    parsed: dict[str, JsonValue] = {}
+    for label, output in sorted(outputs.items()):
+        _write_files(output, folder)
+        parsed[label] = _as_json(output)
+    _write_results(node, parsed, folder)
+    archive = _export(node, folder)
+    told = Told(process_type(node), node.exit_message, parsed, _json_files(folder), _tail(folder))
+    return Collected(folder, archive, summarise(told))
+
+
+def process_type(node: Any) -> str:
+    """Return the entry point's name, as in ``core.shell``."""
+    return str(node.process_type or "").rpartition(":")[2]
+
+
+def stderr_tail(node: Any, characters: int) -> str:
+    """Return the end of what the job said on stderr, or the scheduler on its behalf; empty when it said nothing."""
+    for name in ("stderr", "_scheduler-stderr.txt"):
+        content = _content_of(node, name).decode(errors="replace").strip()
+        if content:
+            return content[-characters:]
+    return ""
+
+
+def _content_of(node: Any, name: str) -> bytes:
+    for entry in node.base.links.get_outgoing().all():
+        repository = entry.node.base.repository
+        if entry.link_label in (name, "retrieved") and name in repository.list_object_names():
+            return bytes(repository.get_object_content(name, mode="rb"))
+    return b""
+
+
+def _write_files(output: Any, folder: Path) -> None:
+    """Write a file under the path it had in the job's folder; what was retrieved as a tree stays one."""
+    from aiida.orm import FolderData, SinglefileData
+
+    if isinstance(output, SinglefileData):
+        path = output.base.attributes.get("path", output.filename)
+        _write(folder, path, output.get_content(mode="rb"))
+    elif isinstance(output, FolderData):
+        for root, _, names in output.base.repository.walk():
+            for name in names:
+                path = (root / name).as_posix()
+                _write(folder, path, output.base.repository.get_object_content(path, mode="rb"))
+
+
+def _write(folder: Path, path: str, content: bytes) -> None:
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts:
+        return  # AiiDA's repository has no such path; a folder of results must not depend on that
+    target = folder / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+def _write_results(node: Any, parsed: dict[str, JsonValue], folder: Path) -> None:
+    content = {
+        "execution_id": node.uuid,
+        "process_type": process_type(node),
+        "exit_status": node.exit_status,
+        "exit_message": node.exit_message,
+        "outputs": parsed,
+    }
+    text = json.dumps(content, indent=2, sort_keys=True, default=str, allow_nan=False)
+    (folder / RESULTS_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def _as_json(output: Any) -> JsonValue:
+    """Return a node's value where it is one of JSON's, else what it is and where the archive has it."""
+    from aiida.orm import Bool, Dict, Float, Int, List, Str
+
+    if isinstance(output, Dict):
+        return _finite(output.get_dict())
+    if isinstance(output, List):
+        return _finite(output.get_list())
+    if isinstance(output, Int | Float | Str | Bool):
+        return _finite(output.value)
+    return {"uuid": output.uuid, "node_type": output.node_type}
+
+
+def _finite(value: Any) -> JsonValue:
+    """JSON has no NaN and no infinity; such a number is said as text."""
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN
+        return str(value)
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _export(node: Any, folder: Path) -> Path:
+    """Write the provenance beside the folder's files: the process, its inputs, outputs, and all they came from."""
+    from aiida.tools.archive import create_archive
+
+    archive = folder / ARCHIVE_NAME
+    create_archive([node], filename=archive, overwrite=True)
+    return archive
+
+
+def _json_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.rglob("*.json")):
+        if path.name != RESULTS_NAME and path.stat().st_size < TAIL_BYTES * 16:
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def _tail(folder: Path) -> str:
+    for name in OUTPUT_NAMES:
+        path = folder / name
+        if path.is_file() and path.stat().st_size:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+                return file.read().decode(errors="replace")
+    return ""

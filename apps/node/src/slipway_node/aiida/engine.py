@@ -1,0 +1,197 @@
+"""The Engine port on AiiDA."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, assert_never
+
+from pydantic import JsonValue
+
+from slipway_contracts.node_policy import NodePolicy
+from slipway_node.aiida import codes, collecting, placement, profile, pw_job, queries, shell_job, submission, verdicts
+from slipway_node.aiida.daemon import Daemon
+from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.thread import EngineThread
+from slipway_node.payloads import PwDocument, ShellDocument, load
+from slipway_node.ports import (
+    Collected,
+    EngineUnavailableError,
+    Envelope,
+    Observation,
+    Phase,
+    RefusedJobError,
+)
+
+POLL_SECONDS = 0.5  # a label query costs 5 ms
+SUPERVISE_SECONDS = 15.0
+KILL_SECONDS = 10.0
+STDERR_TAIL_CHARS = 800
+
+
+class AiidaEngine:
+    """Runs jobs through the AiiDA profile under ``home``; all its work is done in one thread.
+
+    ``policy`` says what may run, ``program_paths`` where the admin has put a program that is not on the PATH.
+    """
+
+    def __init__(
+        self, home: Path, policy: NodePolicy, *, program_paths: Mapping[str, str] | None = None, workers: int = 1
+    ) -> None:
+        self._home = home
+        self._policy = policy
+        self._program_paths = program_paths or {}
+        self._thread = EngineThread()
+        self._daemon = Daemon(workers)
+        self._scheduler = SchedulerKind.DIRECT
+        self._seen: Any = None
+        self._supervised_at = 0.0
+
+    async def start(self) -> None:
+        """Load the profile and bring the daemon up; raises EngineUnavailableError."""
+        await self._thread.run(self._start)
+
+    async def stop(self) -> None:
+        """Stop the daemon; jobs at the scheduler run on and are taken up at the next start."""
+        try:
+            await self._thread.run(self._daemon.stop)
+        finally:
+            await asyncio.to_thread(self._thread.close)
+
+    async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
+        """Return submission_id → execution_id for those that have a process."""
+        return await self._thread.run(queries.execution_ids, submission_ids)
+
+    async def launch(self, envelope: Envelope, workspace: Path) -> str:
+        """Store the process and hand it to the daemon; return its uuid. Raises RefusedJobError."""
+        return await self._thread.run(self._launch, envelope, workspace)
+
+    async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
+        """Return what is known of these executions."""
+        await self._supervise()
+        return await self._thread.run(self._observe, submission_ids)
+
+    async def resume(self, execution_id: str) -> None:
+        """Continue a process that was stored and never taken up; nothing happens when it is queued or in work."""
+        await self._thread.run(_resume, execution_id)
+
+    async def kill(self, execution_id: str) -> None:
+        """Kill the process and its scheduler job."""
+        await self._thread.run(_kill, execution_id)
+
+    async def collect(self, execution_id: str, folder: Path) -> Collected:
+        """Write results and provenance of a sealed execution into ``folder`` (emptied first)."""
+        return await self._thread.run(_collect, execution_id, folder)
+
+    async def changed(self, timeout_seconds: float) -> None:
+        """Return when some process changed in the database, at the latest after ``timeout_seconds``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    latest = await self._thread.run(queries.latest_change)
+                    if latest != self._seen:
+                        self._seen = latest
+                        return
+                    await asyncio.sleep(POLL_SECONDS)
+
+    async def health(self) -> dict[str, JsonValue]:
+        """Return the daemon's state and the scheduler's kind; brings a dead daemon back."""
+        await self._supervise()
+        daemon = await self._thread.run(self._daemon.health)
+        return {"engine": "aiida", "scheduler": self._scheduler.value, **daemon}
+
+    async def _supervise(self) -> None:
+        """Bring back a daemon that died; asked often, looks now and then."""
+        now = asyncio.get_running_loop().time()
+        if now - self._supervised_at >= SUPERVISE_SECONDS:
+            self._supervised_at = now
+            await self._thread.run(self._daemon.ensure_running)
+
+    def _start(self) -> None:
+        if not profile.exists(self._home):
+            raise EngineUnavailableError(f"{self._home} has no AiiDA profile; run `slipway-node enroll`")
+        profile.load(self._home)
+        self._scheduler = profile.scheduler_kind()
+        self._daemon.ensure_running()
+
+    def _launch(self, envelope: Envelope, workspace: Path) -> str:
+        process, inputs = self._inputs(envelope, workspace)
+        inputs["metadata"] |= {
+            "label": envelope.command.submission_id,
+            "description": submission.envelope_json(envelope),
+        }
+        try:
+            node = submission.store(process, inputs)
+        except (ValueError, TypeError) as error:
+            raise RefusedJobError("invalid_payload", f"{process}: {error}") from error
+        submission.hand_over(node.pk)
+        return str(node.uuid)
+
+    def _inputs(self, envelope: Envelope, workspace: Path) -> tuple[str, dict[str, Any]]:
+        """Return the process's entry point and its inputs."""
+        job, asked = load(workspace), envelope.placement
+        document = job.document
+        match document:
+            case ShellDocument():
+                inputs = shell_job.inputs(document, job, workspace, self._code(document.program, shell_job.PLUGIN))
+                options = placement.options(asked, self._scheduler, ranks=1) | shell_job.options(document)
+                return shell_job.PLUGIN, inputs | {"metadata": {"options": options}}
+            case PwDocument():
+                inputs = pw_job.inputs(document, job, workspace, self._code(pw_job.PROGRAM, pw_job.PLUGIN))
+                options = placement.options(asked, self._scheduler, ranks=asked.cpu)
+                return pw_job.PLUGIN, inputs | {"metadata": {"options": options}}
+            case _:
+                assert_never(document)
+
+    def _code(self, program: str, plugin: str) -> Any:
+        return codes.code_for(codes.program_path(program, self._policy, self._program_paths), plugin)
+
+    def _observe(self, submission_ids: Sequence[str]) -> list[Observation]:
+        return [_observation(row, self._scheduler) for row in queries.rows(submission_ids)]
+
+
+def _observation(row: verdicts.ProcessRow, scheduler: SchedulerKind) -> Observation:
+    phase = verdicts.phase_of(row)
+    seen = Observation(
+        submission_id=row.label,
+        execution_id=row.uuid,
+        phase=phase,
+        envelope=submission.envelope_from(row.description),
+        scheduler_job_id=row.job_id if scheduler is SchedulerKind.SLURM else None,  # a process id refers to nothing
+        ended_at=row.changed_at if row.sealed else None,
+    )
+    if phase is not Phase.FAILED:
+        return seen
+    node = queries.node_of(row.uuid)
+    reason = _scheduler_reason(node)
+    if verdicts.was_cancelled_outside(row, reason):
+        return replace(seen, phase=Phase.KILLED)
+    tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
+    return replace(seen, failure=verdicts.failure_of(row, reason, tail))
+
+
+def _scheduler_reason(node: Any) -> str | None:
+    """Return Slurm's word for the job's end, or the same word where our own limit ended it."""
+    reason = verdicts.slurm_state(node.base.attributes.get("detailed_job_info", None))
+    if reason is None and placement.WALLTIME_MARK in collecting.stderr_tail(node, STDERR_TAIL_CHARS):
+        return "TIMEOUT"
+    return reason
+
+
+def _resume(execution_id: str) -> None:
+    node = queries.node_of(execution_id)
+    if submission.was_left_behind(node):
+        submission.hand_over(node.pk)
+
+
+def _kill(execution_id: str) -> None:
+    from aiida.engine.processes.control import kill_processes
+
+    node = queries.node_of(execution_id)
+    if not node.is_terminated:
+        kill_processes([node], timeout=KILL_SECONDS)
+
+
+def _collect(execution_id: str, folder: Path) -> Collected:
+    return collecting.collect(queries.node_of(execution_id), folder)

@@ -1,0 +1,157 @@
+"""The node's own AiiDA profile and computer, under the node's home (SQLite storage, ZeroMQ broker, no RabbitMQ)."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+PROFILE = "slipway"
+COMPUTER = "slipway"
+USER_EMAIL = "slipway@localhost"
+
+JOB_POLL_SECONDS = 0.5  # a worker spends 1.6 s of CPU on a 10 s job at 0.5, 10.8 s at 0
+RUNNER_POLL_SECONDS = 1
+RETRY_SECONDS = 5  # the first pause after a failed transport or scheduler task; AiiDA doubles it each time
+
+
+class SchedulerKind(StrEnum):
+    """What runs the jobs."""
+
+    DIRECT = "direct"  # processes of this machine
+    SLURM = "slurm"
+
+
+def set_up(home: Path, scheduler: SchedulerKind) -> None:
+    """Create the profile and its computer under ``home``; what is there already stays as it is.
+
+    Blocks for some 4 seconds the first time. Raises ValueError where the computer exists with another scheduler,
+    because jobs that run could not be asked after any more.
+    """
+    _point_aiida_at(home)
+    _create_profile()
+    load(home)
+    _create_computer(home, scheduler)
+
+
+def exists(home: Path) -> bool:
+    """Tell whether ``set_up`` was run for ``home``."""
+    return (home / "aiida" / ".aiida" / "config.json").is_file()
+
+
+def load(home: Path) -> None:
+    """Load the profile of ``home`` into this process, which can hold one; its session belongs to the calling thread."""
+    _point_aiida_at(home)
+    from aiida.manage.configuration import load_profile
+    from aiida.manage.manager import get_manager
+
+    get_manager().unload_profile()  # what another thread loaded keeps objects of that thread's session
+    load_profile(PROFILE, allow_switch=True)
+
+
+def scheduler_kind() -> SchedulerKind:
+    """Return the scheduler of the loaded profile's computer."""
+    return SchedulerKind(_scheduler_word(computer().scheduler_type))
+
+
+def computer() -> Any:
+    """Return the loaded profile's computer (``aiida.orm.Computer``)."""
+    from aiida.orm import load_computer
+
+    return load_computer(COMPUTER)
+
+
+def end_transaction() -> None:
+    """End the session's transaction: SQLite shows a reader the state of its transaction's start, daemon or no."""
+    from aiida.manage.manager import get_manager
+
+    get_manager().get_profile_storage().get_session().commit()
+
+
+def _point_aiida_at(home: Path) -> None:
+    """Set AIIDA_PATH and PATH before AiiDA's first import, since it reads both then."""
+    path = home.resolve() / "aiida"
+    (path / ".aiida").mkdir(parents=True, exist_ok=True)
+    os.environ["AIIDA_PATH"] = str(path)
+    programs = str(Path(sys.executable).parent)  # where `verdi` lies, which the daemon is started with
+    if programs not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    from aiida.manage.configuration.settings import AiiDAConfigDir
+
+    folder = path / ".aiida"
+    if AiiDAConfigDir.get() != folder:  # imported before for another home
+        from aiida.manage.configuration import reset_config
+        from aiida.manage.manager import get_manager
+
+        get_manager().unload_profile()
+        AiiDAConfigDir.set(folder)
+        reset_config()
+
+
+def _create_profile() -> None:
+    from aiida.manage.configuration import create_profile, get_config
+    from aiida.plugins import BrokerFactory
+
+    config = get_config(create=True)
+    if PROFILE not in config.profile_names:
+        create_profile(
+            config,
+            name=PROFILE,
+            email=USER_EMAIL,
+            storage_backend="core.sqlite_dos",
+            storage_config={},
+            broker_backend="core.zeromq",
+            broker_config=BrokerFactory("core.zeromq").get_default_config(),
+        )
+    options = {
+        "runner.poll.interval": RUNNER_POLL_SECONDS,
+        "transport.task_retry_initial_interval": RETRY_SECONDS,
+        "logging.aiida_loglevel": "WARNING",
+        "caching.default_enabled": False,  # a job that was asked for is run, not copied from an earlier one
+        "warnings.rabbitmq_version": False,
+        "warnings.showdeprecations": False,
+        "warnings.development_version": False,
+    }
+    for name, value in options.items():
+        config.set_option(name, value, scope=PROFILE)
+    config.set_default_profile(PROFILE, overwrite=True)
+    config.store()
+
+
+def _create_computer(home: Path, scheduler: SchedulerKind) -> None:
+    from aiida.common.exceptions import NotExistent
+    from aiida.orm import Computer
+
+    try:
+        present = computer()
+    except NotExistent:
+        pass
+    else:
+        if scheduler_kind() is not scheduler:
+            raise ValueError(f"the AiiDA computer {COMPUTER} runs on {present.scheduler_type}, not on {scheduler}")
+        if not present.is_configured:
+            present.configure(safe_interval=0.0, use_login_shell=False)
+        return
+    work = home.resolve() / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    made = Computer(
+        label=COMPUTER,
+        hostname="localhost",
+        description="This node, as Slipway runs jobs on it",
+        transport_type="core.local",
+        scheduler_type=f"core.{scheduler}",
+        workdir=str(work),
+    ).store()
+    made.set_minimum_job_poll_interval(JOB_POLL_SECONDS)
+    made.set_default_mpiprocs_per_machine(1)
+    made.set_mpirun_command(_mpirun_command())
+    made.configure(safe_interval=0.0, use_login_shell=False)
+
+
+def _mpirun_command() -> list[str]:
+    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    return ["mpirun", *as_root, "-np", "{tot_num_mpiprocs}"]
+
+
+def _scheduler_word(scheduler_type: str) -> str:
+    return scheduler_type.rpartition(".")[2]

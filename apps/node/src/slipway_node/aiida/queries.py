@@ -1,0 +1,91 @@
+"""Asking AiiDA's database: one query whatever the number of submissions, columns only, no objects kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from slipway_node.aiida.profile import end_transaction
+from slipway_node.aiida.verdicts import ProcessRow
+
+_COLUMNS = (
+    "uuid",
+    "label",
+    "description",
+    "attributes.process_state",
+    "attributes.exit_status",
+    "attributes.exit_message",
+    "attributes.sealed",
+    "attributes.exception",
+    "attributes.scheduler_state",
+    "attributes.job_id",
+    "attributes.state",
+    "ctime",
+    "mtime",
+)
+
+
+def execution_ids(submission_ids: Sequence[str]) -> dict[str, str]:
+    """Return label → uuid of the processes that carry one of these labels."""
+    found = _by_label(submission_ids, ["label", "uuid"])
+    return {str(label): str(uuid) for label, uuid in reversed(found)}  # the oldest wins, should there be two
+
+
+def rows(submission_ids: Sequence[str]) -> list[ProcessRow]:
+    """Return the processes' rows, oldest first, one a label."""
+    once: dict[str, ProcessRow] = {}
+    for values in _by_label(submission_ids, list(_COLUMNS)):
+        row = _row(values)
+        once.setdefault(row.label, row)
+    return list(once.values())
+
+
+def node_of(execution_id: str) -> Any:
+    """Return the process node as the database has it now."""
+    from aiida.orm import load_node
+
+    end_transaction()
+    return load_node(uuid=execution_id)
+
+
+def latest_change() -> Any:
+    """Return what differs once any process has changed: the newest modification time and the number of processes."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    query = QueryBuilder().append(ProcessNode, project=["mtime"]).order_by({ProcessNode: {"mtime": "desc"}}).limit(1)
+    try:
+        return query.first()
+    finally:
+        end_transaction()
+
+
+def _by_label(labels: Sequence[str], columns: list[str]) -> list[list[Any]]:
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    if not labels:
+        return []
+    query = QueryBuilder().append(ProcessNode, filters={"label": {"in": list(labels)}}, project=columns, tag="process")
+    query.order_by({"process": [{"ctime": "asc"}, {"id": "asc"}]})
+    try:
+        return [list(values) for values in query.all()]
+    finally:
+        end_transaction()
+
+
+def _row(values: list[Any]) -> ProcessRow:
+    uuid, label, description, process_state, exit_status, exit_message, sealed, exception, scheduler, job, state = (
+        values[:11]
+    )
+    return ProcessRow(
+        uuid=str(uuid),
+        label=label,
+        description=description,
+        process_state=process_state,
+        exit_status=exit_status,
+        exit_message=exit_message,
+        sealed=bool(sealed),
+        exception=exception,
+        scheduler_state=scheduler,
+        job_id=None if job is None else str(job),
+        calcjob_state=state,
+        created_at=values[11],
+        changed_at=values[12],
+    )

@@ -1,0 +1,83 @@
+"""Storing a process with its label and envelope, and handing it to the daemon."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from slipway_node.ports import EngineUnavailableError, Envelope
+
+SETTLE_SECONDS = 5.0  # how long a task that was sent may take to show in the broker's queue
+
+_ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
+
+
+def envelope_json(envelope: Envelope) -> str:
+    """Return what is stored as the process's description."""
+    return _ENVELOPE.dump_json(envelope).decode()
+
+
+def envelope_from(description: str) -> Envelope:
+    """Return the envelope that ``envelope_json`` wrote."""
+    return _ENVELOPE.validate_json(description)
+
+
+def store(process: str, inputs: dict[str, Any]) -> Any:
+    """Store the process with its checkpoint in one transaction and return its node; nothing runs it yet.
+
+    AiiDA's own ``submit`` stores the two one after the other; killed in between, it leaves a process that nothing can
+    ever continue.
+    """
+    from aiida.engine.utils import instantiate_process
+    from aiida.manage.manager import get_manager
+    from aiida.plugins import CalculationFactory
+
+    manager = get_manager()
+    runner = manager.get_runner()
+    with manager.get_profile_storage().transaction():
+        instance = instantiate_process(runner, CalculationFactory(process), **inputs)
+        runner.persister.save_checkpoint(instance)
+    instance.close()
+    return instance.node
+
+
+def hand_over(pk: int) -> None:
+    """Queue the stored process for the daemon; raises EngineUnavailableError where the broker cannot be reached."""
+    from aiida.manage.manager import get_manager
+
+    try:
+        get_manager().get_process_controller().continue_process(pk, nowait=False, no_reply=True)
+    except Exception as error:  # the communicator raises what its transport raises
+        raise EngineUnavailableError(f"AiiDA's broker does not take the process: {error}") from error
+
+
+def was_left_behind(node: Any, now: float | None = None) -> bool:
+    """Tell whether a stored process was never taken up and no task for it is queued.
+
+    Continuing one that is queued or in work runs it twice, so the answer is yes only where nothing says otherwise.
+    """
+    if node.process_state is None or node.process_state.value != "created" or node.checkpoint is None:
+        return False
+    age_seconds = (time.time() if now is None else now) - node.ctime.timestamp()
+    return age_seconds > SETTLE_SECONDS and node.pk not in queued_process_pks()
+
+
+def queued_process_pks() -> set[int]:
+    """Return the processes that have a task in the broker's queue, waiting or in work.
+
+    The task files are read, never opened as AiiDA's queue: to do so moves the tasks in work back to waiting.
+    """
+    from aiida.manage.manager import get_manager
+
+    broker = get_manager().get_broker()
+    queue = Path(broker._storage_path) / "tasks"  # noqa: SLF001 - AiiDA has no read-only look into it
+    pks: set[int] = set()
+    for file in [*queue.glob("pending/*.json"), *queue.glob("processing/*.json"), *queue.glob("pending/*.json")]:
+        try:
+            task = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # moved or done since the listing; a moved one is met again in the later listings
+            continue
+        pks.add(int(task.get("body", {}).get("args", {}).get("pid", -1)))
+    return pks

@@ -1,0 +1,107 @@
+"""What a process's record says of its execution, in the contract's words. Pure: rows in, phase and failure out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slipway_node.ports import Failure, Phase
+
+MESSAGE_MAX_CHARS = 1_900  # under the wire's 2,000
+
+# A calculation job past its time with the scheduler: the job was seen done, so it has run.
+_AFTER_SCHEDULER = frozenset({"stashing", "retrieving", "parsing"})  # `unstashing` comes before submission
+
+SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
+    "TIMEOUT": ("walltime_exceeded", False),
+    "OUT_OF_MEMORY": ("out_of_memory", False),
+    "NODE_FAIL": ("node_failure", True),
+    "BOOT_FAIL": ("node_failure", True),
+    "PREEMPTED": ("preempted", True),
+    "DEADLINE": ("deadline_missed", False),
+}
+"""Slurm's reason → error code and whether submitting again may help (docs/contracts/execution-event.md)."""
+
+_SCHEDULER_EXIT_CODES: Mapping[int, str] = {
+    110: "out_of_memory",
+    120: "walltime_exceeded",
+    131: "job_failed",  # invalid account
+    140: "node_failure",
+}
+"""The exit codes AiiDA's own scheduler parser sets on any calculation job."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """The projected columns of one process node."""
+
+    uuid: str
+    label: str
+    description: str
+    process_state: str | None
+    exit_status: int | None
+    exit_message: str | None
+    sealed: bool
+    exception: str | None
+    scheduler_state: str | None
+    job_id: str | None
+    calcjob_state: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+def phase_of(row: ProcessRow) -> Phase:
+    """Return the phase; terminal ones need the seal, RUNNING needs the scheduler's word."""
+    if not row.sealed:
+        if row.scheduler_state in ("running", "done", "suspended") or row.calcjob_state in _AFTER_SCHEDULER:
+            return Phase.RUNNING
+        return Phase.PENDING if row.job_id is not None else Phase.CREATED
+    if row.process_state == "killed":
+        return Phase.KILLED
+    if row.process_state == "finished" and row.exit_status == 0:
+        return Phase.FINISHED
+    return Phase.FAILED
+
+
+def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str = "") -> Failure:
+    """Return why a FAILED process failed; the scheduler's reason wins where it is known."""
+    code, retryable = f"exit_{row.exit_status}", False
+    if row.process_state == "excepted" or row.exit_status is None:
+        code = "process_excepted"
+    if row.exit_status is not None and row.exit_status in _SCHEDULER_EXIT_CODES:
+        code = _SCHEDULER_EXIT_CODES[row.exit_status]
+        retryable = code == "node_failure"
+    if scheduler_reason is not None and scheduler_reason in SLURM_FAILURES:
+        code, retryable = SLURM_FAILURES[scheduler_reason]
+    said = row.exit_message or _last_line(row.exception) or f"the process ended as {row.process_state}"
+    if scheduler_reason in SLURM_FAILURES:
+        said = f"the scheduler ended the job: {scheduler_reason}; {said}"
+    if tail and tail not in said:
+        said = f"{said}\n{tail}"
+    return Failure(code, _bounded(said), retryable)
+
+
+def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool:
+    """Tell whether someone cancelled the job at the scheduler, past AiiDA."""
+    return row.process_state == "finished" and row.exit_status != 0 and scheduler_reason == "CANCELLED"
+
+
+def slurm_state(job_info: Mapping[str, Any] | None) -> str | None:
+    """Return the state that Slurm's accounting gave in AiiDA's ``detailed_job_info``, as `sacct` printed it."""
+    lines = str((job_info or {}).get("stdout") or "").splitlines()
+    if len(lines) < 2 or (job_info or {}).get("retval") != 0:  # noqa: PLR2004 - a header and a job
+        return None
+    record = dict(zip(lines[0].split("|"), lines[1].split("|"), strict=False))
+    return record.get("State", "").split(" ")[0].rstrip("+") or None
+
+
+def _last_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[-1] if (text or "").strip() else ""
+
+
+def _bounded(text: str) -> str:
+    """Keep the head, which says what failed, and the tail, which says where."""
+    if len(text) <= MESSAGE_MAX_CHARS:
+        return text
+    half = MESSAGE_MAX_CHARS // 2
+    return f"{text[:half]} … {text[-half:]}"
