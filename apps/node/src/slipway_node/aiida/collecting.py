@@ -47,6 +47,11 @@ def stderr_tail(node: Any, characters: int) -> str:
     return ""
 
 
+def scheduler_stderr(node: Any) -> str:
+    """Return what the scheduler wrote to the job's stderr."""
+    return _content_of(node, "_scheduler-stderr.txt").decode(errors="replace")
+
+
 def _content_of(node: Any, name: str) -> bytes:
     for entry in node.base.links.get_outgoing().all():
         repository = entry.node.base.repository

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
 
 from pydantic import JsonValue
 
 from slipway_contracts.node_policy import NodePolicy
-from slipway_node.aiida import codes, collecting, placement, profile, pw_job, queries, shell_job, submission, verdicts
+from slipway_node.aiida import codes, collecting, observing, placement, profile, pw_job, queries, shell_job, submission
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.aiida.thread import EngineThread
@@ -20,14 +19,14 @@ from slipway_node.ports import (
     EngineUnavailableError,
     Envelope,
     Observation,
-    Phase,
+    Placement,
     RefusedJobError,
 )
+from slipway_node.slurm.cluster import Cluster
 
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 15.0
 KILL_SECONDS = 10.0
-STDERR_TAIL_CHARS = 800
 
 
 class AiidaEngine:
@@ -44,6 +43,7 @@ class AiidaEngine:
         self._program_paths = program_paths or {}
         self._thread = EngineThread()
         self._daemon = Daemon(workers)
+        self._cluster = Cluster()
         self._scheduler = SchedulerKind.DIRECT
         self._seen: Any = None
         self._supervised_at = 0.0
@@ -107,6 +107,7 @@ class AiidaEngine:
         if now - self._supervised_at >= SUPERVISE_SECONDS:
             self._supervised_at = now
             await self._thread.run(self._daemon.ensure_running)
+            await self._thread.run(submission.play_what_gave_up)
 
     def _start(self) -> None:
         if not profile.exists(self._home):
@@ -130,6 +131,7 @@ class AiidaEngine:
 
     def _inputs(self, envelope: Envelope, workspace: Path) -> tuple[str, dict[str, Any]]:
         """Return the process's entry point and its inputs."""
+        self._check_placement(envelope.placement)
         job, asked = load(workspace), envelope.placement
         document = job.document
         match document:
@@ -144,45 +146,22 @@ class AiidaEngine:
             case _:
                 assert_never(document)
 
+    def _check_placement(self, asked: Placement) -> None:
+        """Refuse what Slurm would never run: AiiDA would try it again for minutes and then let it rest."""
+        if self._scheduler is SchedulerKind.SLURM and (reason := self._cluster.refusal(asked)) is not None:
+            raise RefusedJobError(codes.POLICY_REJECTED, reason)
+
     def _code(self, program: str, plugin: str) -> Any:
         return codes.code_for(codes.program_path(program, self._policy, self._program_paths), plugin)
 
     def _observe(self, submission_ids: Sequence[str]) -> list[Observation]:
-        return [_observation(row, self._scheduler) for row in queries.rows(submission_ids)]
-
-
-def _observation(row: verdicts.ProcessRow, scheduler: SchedulerKind) -> Observation:
-    phase = verdicts.phase_of(row)
-    seen = Observation(
-        submission_id=row.label,
-        execution_id=row.uuid,
-        phase=phase,
-        envelope=submission.envelope_from(row.description),
-        scheduler_job_id=row.job_id if scheduler is SchedulerKind.SLURM else None,  # a process id refers to nothing
-        ended_at=row.changed_at if row.sealed else None,
-    )
-    if phase is not Phase.FAILED:
-        return seen
-    node = queries.node_of(row.uuid)
-    reason = _scheduler_reason(node)
-    if verdicts.was_cancelled_outside(row, reason):
-        return replace(seen, phase=Phase.KILLED)
-    tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
-    return replace(seen, failure=verdicts.failure_of(row, reason, tail))
-
-
-def _scheduler_reason(node: Any) -> str | None:
-    """Return Slurm's word for the job's end, or the same word where our own limit ended it."""
-    reason = verdicts.slurm_state(node.base.attributes.get("detailed_job_info", None))
-    if reason is None and placement.WALLTIME_MARK in collecting.stderr_tail(node, STDERR_TAIL_CHARS):
-        return "TIMEOUT"
-    return reason
+        cluster = self._cluster if self._scheduler is SchedulerKind.SLURM else None
+        return [observing.observation(row, cluster) for row in queries.rows(submission_ids)]
 
 
 def _resume(execution_id: str) -> None:
-    node = queries.node_of(execution_id)
-    if submission.was_left_behind(node):
-        submission.hand_over(node.pk)
+    if submission.was_left_behind(execution_id):
+        submission.hand_over(queries.node_of(execution_id).pk)
 
 
 def _kill(execution_id: str) -> None:

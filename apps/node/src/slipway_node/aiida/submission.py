@@ -7,8 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from slipway_node.aiida import queries
 from slipway_node.ports import EngineUnavailableError, Envelope
 
+_GAVE_UP = "Pausing after failed transport task"  # how AiiDA begins the status of such a process
+PLAY_SECONDS = 5.0
 SETTLE_SECONDS = 5.0  # how long a task that was sent may take to show in the broker's queue
 
 _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
@@ -53,15 +56,36 @@ def hand_over(pk: int) -> None:
         raise EngineUnavailableError(f"AiiDA's broker does not take the process: {error}") from error
 
 
-def was_left_behind(node: Any, now: float | None = None) -> bool:
+def play_what_gave_up() -> None:
+    """Set processes going again that AiiDA paused after it could not ask the scheduler a few times.
+
+    "Could not ask" is never the end of a job. A process that a person paused stays paused.
+    """
+    from aiida.engine.processes.control import play_processes
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    filters = {
+        "attributes.paused": True,
+        "attributes.process_state": {"in": ["created", "waiting", "running"]},
+        "attributes.process_status": {"like": f"{_GAVE_UP}%"},
+    }
+    paused = QueryBuilder().append(ProcessNode, filters=filters).all(flat=True)
+    if paused:
+        play_processes(paused, timeout=PLAY_SECONDS)
+
+
+def was_left_behind(execution_id: str, now: float | None = None) -> bool:
     """Tell whether a stored process was never taken up and no task for it is queued.
 
-    Continuing one that is queued or in work runs it twice, so the answer is yes only where nothing says otherwise.
+    Continuing one that is queued or in work runs it twice. The queue is looked at before the process: a task that is
+    taken up and done between the two looks has changed the process by the second.
     """
-    if node.process_state is None or node.process_state.value != "created" or node.checkpoint is None:
+    queued = queued_process_pks()
+    node = queries.node_of(execution_id)
+    if node.pk in queued or node.process_state is None or node.process_state.value != "created":
         return False
     age_seconds = (time.time() if now is None else now) - node.ctime.timestamp()
-    return age_seconds > SETTLE_SECONDS and node.pk not in queued_process_pks()
+    return node.checkpoint is not None and age_seconds > SETTLE_SECONDS
 
 
 def queued_process_pks() -> set[int]:

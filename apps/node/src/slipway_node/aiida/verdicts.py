@@ -1,5 +1,6 @@
 """What a process's record says of its execution, in the contract's words. Pure: rows in, phase and failure out."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,9 @@ SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "DEADLINE": ("deadline_missed", False),
 }
 """Slurm's reason → error code and whether submitting again may help (docs/contracts/execution-event.md)."""
+
+ENDS = frozenset({*SLURM_FAILURES, "COMPLETED", "FAILED", "CANCELLED"})
+"""Slurm's words for a job's end; accounting that lags behind still has another."""
 
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
@@ -93,6 +97,19 @@ def slurm_state(job_info: Mapping[str, Any] | None) -> str | None:
         return None
     record = dict(zip(lines[0].split("|"), lines[1].split("|"), strict=False))
     return record.get("State", "").split(" ")[0].rstrip("+") or None
+
+
+def said_by_slurm(stderr: str, walltime_mark: str) -> str | None:
+    """Return the reason in what slurmstepd (or our own time limit) wrote to the job's stderr as it ended it."""
+    if walltime_mark in stderr or "DUE TO TIME LIMIT" in stderr:
+        return "TIMEOUT"
+    if "DUE TO PREEMPTION" in stderr:
+        return "PREEMPTED"
+    if "DUE TO NODE FAILURE" in stderr:
+        return "NODE_FAIL"
+    if "oom-kill" in stderr or "oom_kill" in stderr:
+        return "OUT_OF_MEMORY"
+    return "CANCELLED" if re.search(r"slurmstepd: error: .* CANCELLED AT ", stderr) else None
 
 
 def _last_line(text: str | None) -> str:

@@ -1,0 +1,1 @@
+"""Asking Slurm: commands built and answers read apart from running them."""

@@ -1,0 +1,146 @@
+"""What Slurm has on offer, looked up and remembered for a while, and whether a job could run on it."""
+
+import getpass
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slipway_node.ports import EngineUnavailableError, Placement
+from slipway_node.slurm import commands
+from slipway_node.slurm.commands import Accounting, Association, Partition
+
+ASK_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 60.0
+
+Run = Callable[[tuple[str, ...]], str]
+
+
+class NotKnownError(Exception):
+    """Slurm answered, and knows nothing of what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Partitions, and where Slurm keeps accounts, the user's associations and the cluster's QOS."""
+
+    partitions: dict[str, Partition]
+    accounting: Accounting
+    associations: tuple[Association, ...] = ()
+    qos: tuple[str, ...] = ()
+
+
+class Cluster:
+    """The Slurm that the node's commands reach. ``run`` and ``clock`` (seconds) are given so that tests can be."""
+
+    def __init__(self, run: Run | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run or run_command
+        self._clock = clock
+        self._offer: Offer | None = None
+        self._looked_at = 0.0
+
+    def answers(self) -> bool:
+        """Tell whether Slurm is installed and its controller answers."""
+        try:
+            return bool(commands.read_partitions(self._run(commands.PARTITIONS)))
+        except (EngineUnavailableError, NotKnownError, ValueError):
+            return False
+
+    def offer(self, *, fresh: bool = False) -> Offer:
+        """Return what Slurm has on offer, at most a minute old; raises EngineUnavailableError."""
+        if self._offer is None or fresh or self._clock() - self._looked_at > LOOK_AGAIN_SECONDS:
+            self._offer = self._look()
+            self._looked_at = self._clock()
+        return self._offer
+
+    def refusal(self, placement: Placement) -> str | None:
+        """Return why Slurm would never run this, or None; what was refused is looked up anew before it is said."""
+        reason = refusal(self.offer(), placement)
+        return None if reason is None else refusal(self.offer(fresh=True), placement)
+
+    def job_state(self, job_id: str) -> str | None:
+        """Return the controller's word for a job, None where it has forgotten it; raises EngineUnavailableError."""
+        try:
+            return commands.read_job_state(self._run(commands.job(job_id)))
+        except NotKnownError:
+            return None
+
+    def _look(self) -> Offer:
+        try:
+            partitions = commands.read_partitions(self._run(commands.PARTITIONS))
+            accounting = commands.read_accounting(self._run(commands.CONFIGURATION))
+            if not accounting.kept:
+                return Offer(partitions, accounting)
+            mine = commands.read_associations(self._run(commands.associations(getpass.getuser())))
+            qos = commands.read_names(self._run(commands.QOS))
+        except (NotKnownError, ValueError) as error:
+            raise EngineUnavailableError(f"Slurm's answer is not understood: {error}") from error
+        return Offer(partitions, accounting, tuple(mine), tuple(qos))
+
+
+def refusal(offer: Offer, placement: Placement) -> str | None:
+    """Return why the job could never run on what is on offer, naming what is there instead. Pure."""
+    return _partition_refusal(offer, placement) or _account_refusal(offer, placement) or _qos_refusal(offer, placement)
+
+
+def _partition_refusal(offer: Offer, placement: Placement) -> str | None:
+    if placement.partition is None:
+        return None
+    partition = offer.partitions.get(placement.partition)
+    if partition is None:
+        return f"partition: Slurm has no {placement.partition}; it has {', '.join(sorted(offer.partitions))}"
+    if placement.cpu > partition.node_cpus:
+        return f"cpu: a node of {partition.name} has {partition.node_cpus}, not {placement.cpu}"
+    if placement.memory_mib > partition.node_memory_mib:
+        return f"memory_mib: a node of {partition.name} has {partition.node_memory_mib}, not {placement.memory_mib}"
+    limit = partition.walltime_seconds
+    if limit is not None and placement.walltime_seconds > limit:
+        return f"walltime_seconds: {partition.name} allows {limit}, not {placement.walltime_seconds}"
+    return None
+
+
+def _account_refusal(offer: Offer, placement: Placement) -> str | None:
+    if not offer.accounting.kept or "associations" not in offer.accounting.enforced:
+        return None
+    if not offer.associations:
+        return "account: this node's user has none in Slurm"
+    if placement.account is None or any(_fits(mine, placement) for mine in offer.associations):
+        return None
+    accounts = ", ".join(sorted({mine.account for mine in offer.associations}))
+    return f"account: this node's user has no {placement.account} there; it has {accounts}"
+
+
+def _qos_refusal(offer: Offer, placement: Placement) -> str | None:
+    if not offer.accounting.kept or placement.qos is None:
+        return None
+    if placement.qos not in offer.qos:
+        return f"qos: Slurm has no {placement.qos}; it has {', '.join(offer.qos)}"
+    if "qos" not in offer.accounting.enforced or placement.account is None:
+        return None
+    allowed = sorted({name for mine in offer.associations if _fits(mine, placement) for name in mine.qos})
+    if placement.qos in allowed:
+        return None
+    return f"qos: {placement.account} may not use {placement.qos}; it may use {', '.join(allowed) or 'none'}"
+
+
+def _fits(mine: Association, placement: Placement) -> bool:
+    return mine.account == placement.account and mine.partition in (None, placement.partition)
+
+
+def run_command(command: tuple[str, ...]) -> str:
+    """Run one of Slurm's commands and return what it prints.
+
+    Raises NotKnownError where Slurm knows no such thing, EngineUnavailableError where it could not be asked.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)  # noqa: S603
+    except FileNotFoundError as error:
+        raise EngineUnavailableError(f"{command[0]} is not installed on this node") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineUnavailableError(f"{command[0]} did not answer within {ASK_SECONDS:g} s") from error
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.strip() or f"exit status {done.returncode}"
+    if "Invalid job id" in said:
+        raise NotKnownError(said)
+    raise EngineUnavailableError(f"{' '.join(command[:2])}: {said}")

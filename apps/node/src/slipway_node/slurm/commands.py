@@ -1,0 +1,108 @@
+"""The commands asked of Slurm, and reading what they print. Pure (tried with Slurm 22.05)."""
+
+import re
+from dataclasses import dataclass
+
+PARTITIONS = ("sinfo", "--noheader", "--exact", "--format=%R|%a|%l|%c|%m")
+CONFIGURATION = ("scontrol", "show", "config")
+QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name")
+
+_UNLIMITED = "infinite"
+_DURATION = re.compile(r"^(?:(?P<days>\d+)-)?(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+)$")
+
+
+def associations(user: str) -> tuple[str, ...]:
+    """Ask for the accounts of ``user``."""
+    wanted = "format=Account,Partition,QOS"
+    return ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", wanted)
+
+
+def job(job_id: str) -> tuple[str, ...]:
+    """Ask for one job, which the controller remembers for some minutes after its end."""
+    return ("scontrol", "show", "job", job_id, "--oneliner")
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition, with the most that one of its nodes has. ``walltime_seconds`` None is unlimited."""
+
+    name: str
+    up: bool
+    walltime_seconds: int | None
+    node_cpus: int
+    node_memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """An account that the user may charge, on one partition or (None) on all, with these QOS."""
+
+    account: str
+    partition: str | None
+    qos: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Whether Slurm keeps accounts at all, and what it enforces of them."""
+
+    kept: bool
+    enforced: frozenset[str]
+
+
+def read_partitions(text: str) -> dict[str, Partition]:
+    """Read ``PARTITIONS``: a line for each partition and sort of node."""
+    found: dict[str, Partition] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, up, limit, cpus, memory = line.strip().split("|")
+        other = found.get(name)
+        found[name] = Partition(
+            name,
+            up=up == "up",
+            walltime_seconds=read_duration(limit),
+            node_cpus=max(_count(cpus), other.node_cpus if other else 0),
+            node_memory_mib=max(_count(memory), other.node_memory_mib if other else 0),
+        )
+    return found
+
+
+def read_duration(text: str) -> int | None:
+    """Read ``1-02:03:04`` or ``30:00`` as seconds; None is unlimited."""
+    if text in (_UNLIMITED, "UNLIMITED", "n/a"):
+        return None
+    found = _DURATION.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a Slurm duration")
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def read_accounting(text: str) -> Accounting:
+    """Read ``CONFIGURATION`` for what is kept and enforced."""
+    values = dict(re.findall(r"^(AccountingStorage\w+)\s*=\s*(\S*)", text, re.MULTILINE))
+    enforced = frozenset(values.get("AccountingStorageEnforce", "none").lower().split(",")) - {"none", ""}
+    return Accounting(kept=values.get("AccountingStorageType", "").endswith("/slurmdbd"), enforced=enforced)
+
+
+def read_associations(text: str) -> list[Association]:
+    """Read ``associations``."""
+    rows = [line.split("|") for line in text.splitlines() if line.strip()]
+    return [Association(row[0], row[1] or None, tuple(name for name in row[2].split(",") if name)) for row in rows]
+
+
+def read_names(text: str) -> list[str]:
+    """Read ``QOS``: a name a line."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def read_job_state(text: str) -> str | None:
+    """Read the state in ``job``'s answer."""
+    found = re.search(r"\bJobState=(\w+)", text)
+    return found.group(1) if found else None
+
+
+def _count(text: str) -> int:
+    """Read ``2`` or, where nodes differ after all, ``2+``."""
+    return int(text.rstrip("+"))
