@@ -1,9 +1,11 @@
 """AiiDA's daemon: started, brought back when it died, stopped. Called in the engine's thread."""
 
+import contextlib
 from typing import Any
 
 from pydantic import JsonValue
 
+from slipway_node.aiida.profile import PROFILE
 from slipway_node.ports import EngineUnavailableError
 
 START_SECONDS = 60  # a cold start on two cores takes 8 s; a busy login node is given more
@@ -22,8 +24,9 @@ class Daemon:
         from aiida.engine.daemon.client import DaemonException
 
         client = self._client()
-        if self.runs():
+        if self.runs() and not self._is_of_other_code():
             return False
+        self.stop()
         try:
             client.start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
@@ -45,6 +48,7 @@ class Daemon:
                 self._client().stop_daemon(wait=True, timeout=STOP_SECONDS)
             except DaemonException as error:
                 raise EngineUnavailableError(f"AiiDA's daemon does not stop: {error}") from error
+        _end_orphans()
         _forget_broker()
 
     def health(self) -> dict[str, JsonValue]:
@@ -60,11 +64,45 @@ class Daemon:
         workers = [worker for worker in info.values() if isinstance(worker, dict)]
         return {"daemon": "running", "workers": len(workers), "workers_wanted": self._workers}
 
+    def _is_of_other_code(self) -> bool:
+        """Tell whether the daemon was started before an upgrade: it would run jobs by the old plugins."""
+        client = self._client()
+        started_with = client._get_daemon_env_info()  # noqa: SLF001 - no public word
+        return started_with is not None and started_with["packages"] != client._get_package_version_snapshot()  # noqa: SLF001
+
     @staticmethod
     def _client() -> Any:
         from aiida.manage.manager import get_manager
 
         return get_manager().get_daemon_client()
+
+
+def _end_orphans() -> None:
+    """End workers and broker that outlived a killed supervisor; nobody would ever stop them."""
+    import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
+    from aiida.manage.configuration import get_config
+
+    orphans = [process for process in psutil.process_iter(["cmdline"]) if _is_ours(process, get_config().dirpath)]
+    for process in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(orphans, timeout=STOP_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _is_ours(process: Any, config_folder: str) -> bool:
+    """Tell a worker or broker of this profile by its command and by where its configuration lies."""
+    import psutil
+
+    words = process.info["cmdline"] or []
+    if not (PROFILE in words and "daemon" in words and {"worker", "broker"} & set(words)):
+        return False
+    try:
+        return bool(process.environ().get("AIIDA_PATH") == config_folder)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _forget_broker() -> None:

@@ -77,8 +77,12 @@ class AiidaEngine:
         await self._thread.run(_resume, execution_id)
 
     async def kill(self, execution_id: str) -> None:
-        """Kill the process and its scheduler job."""
-        await self._thread.run(_kill, execution_id)
+        """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it."""
+        deadline = asyncio.get_running_loop().time() + KILL_SECONDS
+        while not await self._thread.run(_kill, execution_id):
+            if asyncio.get_running_loop().time() > deadline:
+                raise EngineUnavailableError(f"no worker has answered to the kill of {execution_id} yet")
+            await asyncio.sleep(POLL_SECONDS)
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:
         """Write results and provenance of a sealed execution into ``folder`` (emptied first)."""
@@ -164,12 +168,16 @@ def _resume(execution_id: str) -> None:
         submission.hand_over(queries.node_of(execution_id).pk)
 
 
-def _kill(execution_id: str) -> None:
+def _kill(execution_id: str) -> bool:
+    """Kill through the worker that has the process, or here where no worker was ever told of it; say if it ended."""
     from aiida.engine.processes.control import kill_processes
 
+    if submission.was_left_behind(execution_id):
+        submission.kill_stored(queries.node_of(execution_id).pk)
     node = queries.node_of(execution_id)
     if not node.is_terminated:
         kill_processes([node], timeout=KILL_SECONDS)
+    return bool(queries.node_of(execution_id).is_terminated)
 
 
 def _collect(execution_id: str, folder: Path) -> Collected:

@@ -1,7 +1,10 @@
 """Storing a process with its label and envelope, and handing it to the daemon."""
 
+import contextlib
 import json
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +42,39 @@ def store(process: str, inputs: dict[str, Any]) -> Any:
 
     manager = get_manager()
     runner = manager.get_runner()
-    with manager.get_profile_storage().transaction():
-        instance = instantiate_process(runner, CalculationFactory(process), **inputs)
+    process_class = CalculationFactory(process)
+    with _writing(manager.get_profile_storage()):
+        instance = instantiate_process(runner, process_class, **inputs)
         runner.persister.save_checkpoint(instance)
     instance.close()
     return instance.node
+
+
+@contextlib.contextmanager
+def _writing(storage: Any) -> Iterator[None]:
+    """Hold the database's write lock from the start, so that nothing another process writes can come in between.
+
+    A transaction that begins by reading cannot become a writer once another has written: SQLite says "locked" at once.
+    Raises EngineUnavailableError where the lock is not to be had.
+    """
+    from sqlalchemy import text
+    from sqlalchemy.exc import OperationalError, SAWarning
+
+    session = storage.get_session()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # AiiDA relates nodes to their user before it adds them
+        session.commit()
+        try:
+            session.execute(text("BEGIN IMMEDIATE"))
+        except OperationalError as error:
+            session.rollback()
+            raise EngineUnavailableError(f"AiiDA's database is locked: {error.orig}") from error
+        try:
+            with storage.transaction():
+                yield
+        except BaseException:
+            session.rollback()
+            raise
 
 
 def hand_over(pk: int) -> None:
@@ -86,6 +117,17 @@ def was_left_behind(execution_id: str, now: float | None = None) -> bool:
         return False
     age_seconds = (time.time() if now is None else now) - node.ctime.timestamp()
     return node.checkpoint is not None and age_seconds > SETTLE_SECONDS
+
+
+def kill_stored(pk: int) -> None:
+    """Kill a process that no worker has; the caller has seen that it was left behind."""
+    from aiida.manage.manager import get_manager
+    from plumpy.persistence import LoadSaveContext
+
+    manager = get_manager()
+    instance = manager.get_persister().load_checkpoint(pk).unbundle(LoadSaveContext(runner=manager.get_runner()))
+    instance.kill("cancelled before it was taken up", force_kill=True)  # there is no scheduler job to cancel
+    instance.close()
 
 
 def queued_process_pks() -> set[int]:

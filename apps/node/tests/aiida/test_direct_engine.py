@@ -1,0 +1,231 @@
+import json
+import os
+import signal
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from slipway_node.aiida import submission
+from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.ports import Phase, Placement, RefusedJobError
+
+pytestmark = pytest.mark.service("aiida")
+
+SCHEDULER = SchedulerKind.DIRECT
+PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=256, walltime_seconds=60)
+
+COUNT = """slipway: 1
+kind: shell
+program: python3
+arguments: ["{script}", "--times", 3]
+files: {script: {uri: count.py}}
+outputs: ["answer.json", "*.txt", "deep/er/*.dat"]
+"""
+COUNT_PY = """import json, os, sys
+print("counting", *sys.argv[1:])
+print("a mere warning", file=sys.stderr)
+os.makedirs("deep/er")
+for name in ("a-1.txt", "a_1.txt", "deep/er/x.dat"):
+    open(name, "w").write(name)
+json.dump({"bulk_modulus_gpa": 134.2, "many": [1, 2]}, open("answer.json", "w"))
+"""
+
+
+async def test_a_shell_job_runs_and_its_results_and_provenance_are_collected(lab, tmp_path):
+    submission_id, execution_id = await lab.launch(COUNT, files={"count.py": COUNT_PY})
+
+    ended = await lab.until_ended(submission_id)
+    collected = await lab.engine.collect(execution_id, tmp_path / "results")
+
+    assert ended.phase is Phase.FINISHED
+    assert ended.execution_id == execution_id
+    assert collected.summary["bulk_modulus_gpa"] == 134.2
+    assert "counting --times 3" in collected.summary["output_tail"]
+    for name in ("a-1.txt", "a_1.txt", "deep/er/x.dat"):
+        assert (collected.folder / name).read_text() == name
+    assert json.loads((collected.folder / "results.json").read_text())["exit_status"] == 0
+    assert zipfile.is_zipfile(collected.archive)
+
+
+async def test_the_label_and_the_envelope_are_stored_with_the_process(lab):
+    envelope = lab.envelope()
+    sent, _ = await lab.run_sh("true", cpu=1, memory_mib=77)
+
+    seen = await lab.observed(sent)
+
+    assert seen.envelope.command.submission_id == sent
+    assert seen.envelope.placement.memory_mib == 77
+    assert submission.envelope_from(submission.envelope_json(envelope)) == envelope
+
+
+@pytest.mark.idempotency("node-protocol")
+async def test_find_names_the_execution_of_a_label_and_of_no_other(lab):
+    submission_id, execution_id = await lab.run_sh("true")
+
+    assert await lab.engine.find([submission_id, "unknown"]) == {submission_id: execution_id}
+
+
+async def test_a_program_off_the_list_is_refused_and_nothing_is_stored(lab):
+    before = await lab.engine._thread.run(_process_count)
+
+    with pytest.raises(RefusedJobError) as refused:
+        await lab.launch("slipway: 1\nkind: shell\nprogram: bash\n")
+
+    assert refused.value.code == "policy_rejected"
+    assert "bash" in refused.value.message
+    assert await lab.engine._thread.run(_process_count) == before
+
+
+async def test_a_listed_program_that_is_not_installed_is_refused(lab):
+    with pytest.raises(RefusedJobError, match="not installed"):
+        await lab.launch("slipway: 1\nkind: shell\nprogram: not-installed-anywhere\n")
+
+
+async def test_a_placeholder_without_a_file_is_refused_by_its_place(lab):
+    with pytest.raises(RefusedJobError) as refused:
+        await lab.launch('slipway: 1\nkind: shell\nprogram: sh\narguments: ["-c", "{nothing}"]\n')
+
+    assert refused.value.code == "invalid_payload"
+    assert refused.value.message.startswith("arguments.1")
+
+
+async def test_a_program_that_exits_with_an_error_fails_with_the_end_of_its_stderr(lab):
+    submission_id, _ = await lab.run_sh("echo the basis is singular >&2; exit 3")
+
+    ended = await lab.until_ended(submission_id)
+
+    assert (ended.phase, ended.failure.code) == (Phase.FAILED, "exit_400")
+    assert "the basis is singular" in ended.failure.message
+    assert not ended.failure.retryable
+
+
+async def test_a_failed_execution_can_be_collected(lab, tmp_path):
+    submission_id, execution_id = await lab.run_sh("echo so far; exit 3")
+    await lab.until_ended(submission_id)
+
+    collected = await lab.engine.collect(execution_id, tmp_path / "results")
+
+    assert (collected.folder / "stdout").read_text() == "so far\n"
+
+
+async def test_a_missing_output_fails_the_job_by_name(lab):
+    submission_id, _ = await lab.launch(
+        'slipway: 1\nkind: shell\nprogram: sh\narguments: ["-c", "true"]\noutputs: [never.json]\n'
+    )
+
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.failure.code == "exit_303"
+    assert "never.json" in ended.failure.message
+
+
+async def test_output_that_is_no_text_does_no_harm(lab, tmp_path):
+    submission_id, execution_id = await lab.run_sh(r"printf '\377\376 odd'; printf '\377' >&2")
+
+    ended = await lab.until_ended(submission_id)
+    collected = await lab.engine.collect(execution_id, tmp_path / "results")
+
+    assert ended.phase is Phase.FINISHED
+    assert (collected.folder / "stdout").read_bytes() == b"\xff\xfe odd"
+
+
+async def test_a_job_over_its_walltime_is_ended_and_says_so(lab):
+    submission_id, _ = await lab.run_sh("sleep 60", walltime_seconds=1)
+
+    ended = await lab.until_ended(submission_id)
+
+    assert (ended.phase, ended.failure.code) == (Phase.FAILED, "walltime_exceeded")
+
+
+async def test_a_running_job_is_killed_with_its_processes(lab, tmp_path):
+    marker = tmp_path / "pid"
+    submission_id, execution_id = await lab.run_sh(f"echo $$ > {marker}; exec sleep 60")
+    await lab.until_written(submission_id, marker)
+
+    await lab.engine.kill(execution_id)
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.phase is Phase.KILLED
+    await lab.until(submission_id, lambda _: not _is_alive(int(marker.read_text())))
+
+
+@pytest.mark.idempotency("cancel-job-command")
+async def test_a_second_kill_changes_nothing(lab):
+    submission_id, execution_id = await lab.run_sh("sleep 60")
+    await lab.engine.kill(execution_id)
+
+    await lab.engine.kill(execution_id)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.KILLED
+
+
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.usefixtures("at_once")
+async def test_a_process_that_was_stored_and_never_queued_is_continued_once(lab, tmp_path, monkeypatch):
+    counter = tmp_path / "counter"
+    with monkeypatch.context() as killed_before_the_queue:
+        killed_before_the_queue.setattr(submission, "hand_over", lambda _: None)
+        submission_id, execution_id = await lab.run_sh(f"echo ran >> {counter}; sleep 1")
+    assert (await lab.observed(submission_id)).phase is Phase.CREATED
+
+    monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 0.0)
+    await lab.engine.resume(execution_id)
+    monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 5.0)
+    while (await lab.observed(submission_id)).phase is not Phase.RUNNING:
+        await lab.engine.resume(execution_id)
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_process_that_was_stored_and_never_queued_can_be_killed(lab, tmp_path, monkeypatch):
+    counter = tmp_path / "counter"
+    with monkeypatch.context() as killed_before_the_queue:
+        killed_before_the_queue.setattr(submission, "hand_over", lambda _: None)
+        submission_id, execution_id = await lab.run_sh(f"echo ran >> {counter}")
+
+    await lab.engine.kill(execution_id)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.KILLED
+    assert not counter.exists()
+
+
+@pytest.mark.parametrize("victims", [["worker"], ["worker", "broker", "start-circus"], ["start-circus"]])
+@pytest.mark.usefixtures("at_once")
+async def test_a_job_outlives_kill_9_of_the_daemon_and_runs_once(lab, tmp_path, daemon_pids, victims):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 3")
+    await lab.until_written(submission_id, counter)
+
+    pids = [pid for word in victims for pid in daemon_pids(word)]
+    assert len(pids) == len(victims)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+    assert len(daemon_pids("worker")) == 1
+
+
+async def test_health_tells_of_daemon_and_workers(lab):
+    health = await lab.engine.health()
+
+    assert health["scheduler"] == "direct"
+    assert (health["daemon"], health["workers"]) == ("running", 1)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _process_count() -> int:
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    return QueryBuilder().append(ProcessNode).count()

@@ -1,0 +1,86 @@
+import asyncio
+import os
+import signal
+import subprocess
+
+import pytest
+
+from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.ports import Phase, Placement, RefusedJobError
+from slipway_node.slurm.cluster import Cluster
+
+pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm")]
+
+SCHEDULER = SchedulerKind.SLURM
+
+
+@pytest.fixture(scope="module")
+def offer(_services):
+    return Cluster().offer()
+
+
+@pytest.fixture
+def here(offer) -> dict[str, object]:
+    """Whatever partition and account the Slurm at hand has."""
+    accounts = [mine.account for mine in offer.associations]
+    return {"partition": next(iter(offer.partitions)), "account": accounts[0] if accounts else None}
+
+
+PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=100, walltime_seconds=60)
+
+
+async def test_a_job_runs_under_slurm_with_its_placement(lab, here, tmp_path):
+    submission_id, execution_id = await lab.run_sh("echo cpus=$SLURM_CPUS_PER_TASK part=$SLURM_JOB_PARTITION", **here)
+
+    ended = await lab.until_ended(submission_id)
+    collected = await lab.engine.collect(execution_id, tmp_path / "results")
+
+    assert ended.phase is Phase.FINISHED
+    assert ended.scheduler_job_id.isdigit()
+    assert collected.summary["output_tail"] == f"cpus=1 part={here['partition']}"
+
+
+@pytest.mark.parametrize("wrong", [{"partition": "nowhere"}, {"cpu": 100_000}, {"memory_mib": 10**9}])
+async def test_what_slurm_could_never_run_is_refused_before_it_is_stored(lab, here, wrong):
+    with pytest.raises(RefusedJobError) as refused:
+        await lab.run_sh("true", **(here | wrong))
+
+    assert refused.value.code == "policy_rejected"
+    assert refused.value.message.startswith(next(iter(wrong)))
+
+
+async def test_a_job_cancelled_at_the_scheduler_is_cancelled(lab, here, tmp_path):
+    marker = tmp_path / "marker"
+    submission_id, _ = await lab.run_sh(f"touch {marker}; sleep 60", **here)
+    await lab.until_written(submission_id, marker)
+    running = await lab.until(submission_id, lambda seen: seen.scheduler_job_id is not None)
+
+    await asyncio.to_thread(subprocess.run, ["scancel", running.scheduler_job_id], check=True)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.KILLED
+
+
+async def test_a_killed_execution_leaves_no_job_in_the_queue(lab, here, tmp_path):
+    marker = tmp_path / "marker"
+    submission_id, execution_id = await lab.run_sh(f"touch {marker}; sleep 60", **here)
+    await lab.until_written(submission_id, marker)
+    running = await lab.until(submission_id, lambda seen: seen.scheduler_job_id is not None)
+
+    await lab.engine.kill(execution_id)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.KILLED
+    assert Cluster().job_state(running.scheduler_job_id) in ("CANCELLED", "COMPLETING", None)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_slurm_job_outlives_kill_9_of_the_worker_and_runs_once(lab, here, tmp_path, daemon_pids):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 3", **here)
+    await lab.until_written(submission_id, counter)
+    await lab.until(submission_id, lambda seen: seen.phase is Phase.RUNNING)
+
+    [worker] = daemon_pids("worker")
+    os.kill(worker, signal.SIGKILL)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
