@@ -8,11 +8,13 @@ import pytest
 
 from slipway_node.aiida import submission
 from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.payloads import fetch
 from slipway_node.ports import Phase, Placement, RefusedJobError
 
 pytestmark = pytest.mark.service("aiida")
 
 SCHEDULER = SchedulerKind.DIRECT
+SH = "slipway: 1\nkind: shell\nprogram: sh\narguments: ['{script}']\nfiles: {script: {uri: job.sh}}\n"
 PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=256, walltime_seconds=60)
 
 COUNT = """slipway: 1
@@ -57,6 +59,21 @@ async def test_the_label_and_the_envelope_are_stored_with_the_process(lab):
     assert seen.envelope.command.submission_id == sent
     assert seen.envelope.placement.memory_mib == 77
     assert submission.envelope_from(submission.envelope_json(envelope)) == envelope
+
+
+@pytest.mark.idempotency("node-protocol")
+async def test_a_second_launch_returns_the_first_execution(lab, tmp_path):
+    counter = tmp_path / "counter"
+    envelope, workspace = lab.envelope(), tmp_path / "workspace"
+    (tmp_path / "job.sh").write_text(f"echo ran >> {counter}")
+    (tmp_path / "slipway.yaml").write_text(SH)
+    await fetch((tmp_path / "slipway.yaml").as_uri(), workspace, [tmp_path.as_uri()])
+
+    first = await lab.engine.launch(envelope, workspace)
+
+    assert await lab.engine.launch(envelope, workspace) == first
+    await lab.until_ended(envelope.command.submission_id)
+    assert counter.read_text() == "ran\n"
 
 
 @pytest.mark.idempotency("node-protocol")
@@ -193,7 +210,7 @@ async def test_a_process_that_was_stored_and_never_queued_can_be_killed(lab, tmp
     assert not counter.exists()
 
 
-@pytest.mark.parametrize("victims", [["worker"], ["worker", "broker", "start-circus"], ["start-circus"]])
+@pytest.mark.parametrize("victims", [["worker"], ["broker"], ["start-circus"], ["worker", "broker", "start-circus"]])
 @pytest.mark.usefixtures("at_once")
 async def test_a_job_outlives_kill_9_of_the_daemon_and_runs_once(lab, tmp_path, daemon_pids, victims):
     counter = tmp_path / "counter"

@@ -24,7 +24,7 @@ class Daemon:
         from aiida.engine.daemon.client import DaemonException
 
         client = self._client()
-        if self.runs() and not self._is_of_other_code():
+        if self.runs() and not self._is_of_other_code() and not _workers_lost_their_broker():
             return False
         self.stop()
         try:
@@ -79,10 +79,9 @@ class Daemon:
 
 def _end_orphans() -> None:
     """End workers and broker that outlived a killed supervisor; nobody would ever stop them."""
-    import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
-    from aiida.manage.configuration import get_config
+    import psutil
 
-    orphans = [process for process in psutil.process_iter(["cmdline"]) if _is_ours(process, get_config().dirpath)]
+    orphans = _own_processes()
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -90,6 +89,23 @@ def _end_orphans() -> None:
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _workers_lost_their_broker() -> bool:
+    """Tell whether a worker is older than the broker: it was connected to another, and never connects again."""
+    started: dict[str, list[float]] = {"broker": [], "worker": []}
+    for process in _own_processes():
+        for word in started.keys() & set(process.info["cmdline"]):
+            started[word].append(process.info["create_time"])
+    return bool(started["worker"]) and max(started["broker"], default=float("inf")) > min(started["worker"])
+
+
+def _own_processes() -> list[Any]:
+    import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
+    from aiida.manage.configuration import get_config
+
+    folder = get_config().dirpath
+    return [process for process in psutil.process_iter(["cmdline", "create_time"]) if _is_ours(process, folder)]
 
 
 def _is_ours(process: Any, config_folder: str) -> bool:

@@ -64,7 +64,10 @@ class AiidaEngine:
         return await self._thread.run(queries.execution_ids, submission_ids)
 
     async def launch(self, envelope: Envelope, workspace: Path) -> str:
-        """Store the process and hand it to the daemon; return its uuid. Raises RefusedJobError."""
+        """Store the process and hand it to the daemon; return its uuid, that of the first launch at each further one.
+
+        Raises RefusedJobError; EngineUnavailableError after which a process may have been stored or not.
+        """
         return await self._thread.run(self._launch, envelope, workspace)
 
     async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
@@ -121,9 +124,12 @@ class AiidaEngine:
         self._daemon.ensure_running()
 
     def _launch(self, envelope: Envelope, workspace: Path) -> str:
+        submission_id = envelope.command.submission_id
+        if (present := queries.execution_ids([submission_id]).get(submission_id)) is not None:
+            return present
         process, inputs = self._inputs(envelope, workspace)
         inputs["metadata"] |= {
-            "label": envelope.command.submission_id,
+            "label": submission_id,
             "description": submission.envelope_json(envelope),
         }
         try:

@@ -1,6 +1,5 @@
 """`kind: quantumespresso.pw` as aiida-quantumespresso's PwCalculation, from a pw.x input file."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,23 @@ from slipway_node.ports import RefusedJobError
 
 PLUGIN = "quantumespresso.pw"
 PROGRAM = "pw.x"
+
+_BY_SPECIES = frozenset(
+    {
+        "starting_charge",
+        "starting_magnetization",
+        "hubbard_u",
+        "hubbard_j0",
+        "hubbard_alpha",
+        "hubbard_beta",
+        "angle1",
+        "angle2",
+        "london_c6",
+        "london_rvdw",
+    }
+)
+_BY_MORE = frozenset({"hubbard_j", "hubbard_v", "starting_ns_eigenvalue"})
+"""Keywords with several indices, the species among them: sorted species would give them to another."""
 
 
 def inputs(document: PwDocument, job: FetchedJob, workspace: Path, code: Any) -> dict[str, Any]:
@@ -22,7 +38,7 @@ def inputs(document: PwDocument, job: FetchedJob, workspace: Path, code: Any) ->
         "code": code,
         "structure": structure,
         "kpoints": parsed.get_kpointsdata(),
-        "parameters": Dict(_parameters(parsed.namelists)),
+        "parameters": Dict(_parameters(parsed)),
         "pseudos": _pseudos(document, job, workspace, structure),
     }
     settings = _settings(parsed)
@@ -40,15 +56,35 @@ def _parse(path: Path) -> Any:
     return parsed
 
 
-def _parameters(namelists: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the namelists without the keywords that the plugin sets itself (folders, lattice, atom counts)."""
+def _parameters(parsed: Any) -> dict[str, dict[str, Any]]:
+    """Return the namelists without the keywords that the plugin sets itself (folders, lattice, atom counts).
+
+    The plugin sorts the species, so a keyword that is indexed by species is turned into one by its name.
+    """
     from aiida.plugins import CalculationFactory
 
     blocked = {(name, keyword) for name, keyword, *_ in CalculationFactory(PLUGIN)._blocked_keywords}  # noqa: SLF001
-    return {
-        name: {key: value for key, value in content.items() if (name, re.sub(r"\(\d+\)", "", key)) not in blocked}
-        for name, content in namelists.items()
-    }
+    species = parsed.atomic_species["names"]
+    taken: dict[str, dict[str, Any]] = {}
+    for namelist, content in parsed.namelists.items():
+        taken[namelist] = {}
+        for key, value in content.items():
+            keyword, _, index = key.rstrip(")").partition("(")
+            if (namelist, keyword) in blocked:
+                continue
+            if keyword.lower() in _BY_SPECIES:
+                taken[namelist].setdefault(keyword, {})[_species(species, index, key)] = value
+            elif keyword.lower() in _BY_MORE:
+                raise RefusedJobError(INVALID, f"{namelist} {key}: not supported here; use kind: shell with pw.x")
+            else:
+                taken[namelist][key] = value
+    return taken
+
+
+def _species(names: list[str], index: str, key: str) -> str:
+    if not index.isdecimal() or not 1 <= int(index) <= len(names):
+        raise RefusedJobError(INVALID, f"{key}: there is no such species; ATOMIC_SPECIES has {len(names)}")
+    return names[int(index) - 1]
 
 
 def _settings(parsed: Any) -> dict[str, Any]:

@@ -26,6 +26,14 @@ SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
 ENDS = frozenset({*SLURM_FAILURES, "COMPLETED", "FAILED", "CANCELLED"})
 """Slurm's words for a job's end; accounting that lags behind still has another."""
 
+_OUT_OF_MEMORY = re.compile(r"^slurmstepd[^:]*: error: Detected \d+ oom[-_]kill", re.MULTILINE)
+_ENDED_BY_SLURM = re.compile(
+    r"^slurmstepd[^:]*: error: \*\*\* (?:JOB|STEP) \S+ ON \S+ CANCELLED AT \S+"
+    r"(?: DUE TO (?P<why>TIME LIMIT|PREEMPTION|NODE FAILURE))?",
+    re.MULTILINE,
+)
+_WHY = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL", None: "CANCELLED"}
+
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
     120: "walltime_exceeded",
@@ -101,15 +109,12 @@ def slurm_state(job_info: Mapping[str, Any] | None) -> str | None:
 
 def said_by_slurm(stderr: str, walltime_mark: str) -> str | None:
     """Return the reason in what slurmstepd (or our own time limit) wrote to the job's stderr as it ended it."""
-    if walltime_mark in stderr or "DUE TO TIME LIMIT" in stderr:
+    if walltime_mark in stderr:
         return "TIMEOUT"
-    if "DUE TO PREEMPTION" in stderr:
-        return "PREEMPTED"
-    if "DUE TO NODE FAILURE" in stderr:
-        return "NODE_FAIL"
-    if "oom-kill" in stderr or "oom_kill" in stderr:
+    if _OUT_OF_MEMORY.search(stderr):
         return "OUT_OF_MEMORY"
-    return "CANCELLED" if re.search(r"slurmstepd: error: .* CANCELLED AT ", stderr) else None
+    ended = _ENDED_BY_SLURM.search(stderr)
+    return _WHY[ended["why"]] if ended else None
 
 
 def _last_line(text: str | None) -> str:

@@ -54,6 +54,7 @@ def _as_text(value: object) -> object:
 
 RelativePath = Annotated[str, AfterValidator(relative_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+Species = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,15}$")]
 Argument = Annotated[str, BeforeValidator(_as_text)]
 
 
@@ -88,7 +89,7 @@ class PwDocument(_Strict):
     slipway: Literal[1]
     kind: Literal["quantumespresso.pw"]
     input: FileRef
-    pseudos: dict[str, FileRef] = Field(default_factory=dict, description="By species, as in ATOMIC_SPECIES")
+    pseudos: dict[Species, FileRef] = Field(default_factory=dict, description="By species, as in ATOMIC_SPECIES")
     family: str | None = Field(default=None, description="A pseudopotential family as set up on the node")
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from slipway_node.payloads.document import (
 )
 from slipway_node.payloads.job import FetchedFile, FetchedJob, load
 from slipway_node.payloads.limits import Limits
-from slipway_node.payloads.pw_input import named_pseudos
+from slipway_node.payloads.pw_input import named_pseudos, refuse_cards_not_taken
 from slipway_node.payloads.sources import Source, read
 from slipway_node.ports import RefusedJobError
 
+SHOWN_CHARS = 200
 PW_SUFFIXES = (".in", ".pwi")
 PSEUDO_FOLDERS = (Path("/usr/share/espresso/pseudo"),)  # where Debian's quantum-espresso-data has them
 
@@ -101,6 +103,7 @@ async def _fetch(input_uri: str, workspace: Path, source: Source, pseudo_folders
 async def _bare_pw(text: str, name: str, errand: _Errand) -> FetchedJob:
     """Take a bare pw.x input as the document that names it, its pseudopotentials beside it or on the node."""
     target = errand.workspace / "files" / "input" / _safe_name(name if name.endswith(PW_SUFFIXES) else "pw.in")
+    refuse_cards_not_taken(text)
     target.parent.mkdir(parents=True)
     target.write_text(text, encoding="utf-8")
     document = PwDocument(slipway=1, kind="quantumespresso.pw", input=FileRef(uri=name))
@@ -111,11 +114,12 @@ async def _bare_pw(text: str, name: str, errand: _Errand) -> FetchedJob:
 
 async def _pw(document: PwDocument, errand: _Errand) -> FetchedJob:
     files = {"input": await _take(document.input, "input.uri", errand)}
+    text = _decoded((errand.workspace / files["input"].path).read_bytes(), document.input.uri)
+    refuse_cards_not_taken(text)
     for species, ref in document.pseudos.items():
         files[f"pseudos.{species}"] = await _take(ref, f"pseudos.{species}", errand)
     if not document.pseudos and document.family is None:
-        content = (errand.workspace / files["input"].path).read_bytes()
-        files |= await _pseudos_named_in(_decoded(content, document.input.uri), errand)
+        files |= await _pseudos_named_in(text, errand)
     return FetchedJob(document=document, files=files)
 
 
@@ -180,7 +184,7 @@ def _resolved(uri: str, base: str, field: str) -> str:
 def _check(uri: str, prefixes: Sequence[str], field: str) -> None:
     refusal = uri_refusal(uri, prefixes)
     if refusal is not None:
-        shown = uri if len(uri) < 200 else f"{uri[:200]}…"  # noqa: PLR2004 - an inline document is not for a message
+        shown = re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])[:SHOWN_CHARS]  # no secret, no inline document
         raise RefusedJobError("policy_rejected", f"{field}: {shown}: {refusal}")
 
 

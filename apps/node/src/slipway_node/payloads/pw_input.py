@@ -13,6 +13,21 @@ _CARD = re.compile(
 _SPECIES = re.compile(r"^\s*(?P<species>[A-Za-z][A-Za-z0-9_-]{0,2})\s+[\d.eEdD+-]+\s+(?P<file>[\w.+-]+)\s*$")
 
 
+_NOT_TAKEN = re.compile(
+    r"^\s*((?i:CONSTRAINTS|OCCUPATIONS|ATOMIC_VELOCITIES|ATOMIC_FORCES|ADDITIONAL_K_POINTS|SOLVENTS|HUBBARD))\b"
+)
+"""Cards that are not carried over to the calculation; run without them it would be another one."""
+
+
+def refuse_cards_not_taken(text: str) -> None:
+    """Raise RefusedJobError for a card that the calculation would be run without."""
+    for number, line in enumerate(text.splitlines(), 1):
+        card = _NOT_TAKEN.match(line)
+        if card is not None and "=" not in line:  # `occupations = 'smearing'` is a keyword, no card
+            said = f"the card {card[1]} is not supported here; use kind: shell with pw.x"
+            raise RefusedJobError(INVALID, f"pw.x input line {number}: {said}")
+
+
 def named_pseudos(text: str) -> dict[str, str]:
     """Return species → pseudopotential file name of the ATOMIC_SPECIES card; raises RefusedJobError with the line."""
     lines = text.splitlines()

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from slipway_contracts.execution_event import SUMMARY_MAX_BYTES
 
 TAIL_LINES = 10
-TAIL_CHARS = 1_000
+TAIL_BYTES = 1_500  # of JSON, where a character may be six
 TEXT_CHARS = 300
 
 PW_QUANTITIES: Mapping[str, str] = {
@@ -58,8 +58,11 @@ def summarise(told: Told) -> dict[str, JsonValue]:
 
 
 def output_tail(text: str) -> str:
-    """Return the last lines of an output, bounded in lines and characters."""
-    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])[-TAIL_CHARS:]
+    """Return the last lines of an output, bounded in lines and in what they weigh as JSON."""
+    tail = "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])[-TAIL_BYTES:]
+    while len(json.dumps(tail)) > TAIL_BYTES:
+        tail = tail[len(tail) // 4 + 1 :]
+    return tail
 
 
 def _scalars(content: bytes) -> dict[str, JsonValue]:

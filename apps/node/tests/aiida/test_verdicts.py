@@ -1,0 +1,108 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from slipway_node.aiida import verdicts
+from slipway_node.aiida.placement import WALLTIME_MARK
+from slipway_node.aiida.verdicts import ProcessRow
+from slipway_node.ports import Phase
+
+RECORDINGS = Path(__file__).parents[1] / "slurm" / "recordings"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CREATED = ProcessRow(
+    uuid="u",
+    label="s",
+    description="{}",
+    process_state="created",
+    exit_status=None,
+    exit_message=None,
+    sealed=False,
+    exception=None,
+    scheduler_state=None,
+    job_id=None,
+    calcjob_state=None,
+    created_at=NOW,
+    changed_at=NOW,
+)
+ENDED = replace(CREATED, process_state="finished", exit_status=0, sealed=True, job_id="7", scheduler_state="done")
+
+
+@pytest.mark.parametrize(
+    ("row", "phase"),
+    [
+        (CREATED, Phase.CREATED),
+        (replace(CREATED, process_state="waiting", calcjob_state="unstashing"), Phase.CREATED),
+        (replace(CREATED, process_state="waiting", calcjob_state="uploading"), Phase.CREATED),
+        (replace(CREATED, process_state="waiting", calcjob_state="withscheduler", job_id="7"), Phase.PENDING),
+        (replace(CREATED, job_id="7", scheduler_state="queued"), Phase.PENDING),
+        (replace(CREATED, job_id="7", scheduler_state="queued held"), Phase.PENDING),
+        (replace(CREATED, job_id="7", scheduler_state="running"), Phase.RUNNING),
+        (replace(CREATED, job_id="7", scheduler_state="done"), Phase.RUNNING),
+        (replace(CREATED, job_id="7", calcjob_state="retrieving"), Phase.RUNNING),
+        (replace(ENDED, sealed=False), Phase.RUNNING),
+        (ENDED, Phase.FINISHED),
+        (replace(ENDED, exit_status=305), Phase.FAILED),
+        (replace(ENDED, process_state="excepted", exit_status=None), Phase.FAILED),
+        (replace(ENDED, process_state="killed", exit_status=None), Phase.KILLED),
+    ],
+)
+def test_a_phase_is_terminal_only_once_sealed_and_running_only_by_the_schedulers_word(row, phase):
+    assert verdicts.phase_of(row) is phase
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "reason", "code", "retryable"),
+    [
+        (410, None, "exit_410", False),
+        (300, "TIMEOUT", "walltime_exceeded", False),
+        (300, "OUT_OF_MEMORY", "out_of_memory", False),
+        (300, "NODE_FAIL", "node_failure", True),
+        (300, "BOOT_FAIL", "node_failure", True),
+        (300, "PREEMPTED", "preempted", True),
+        (300, "DEADLINE", "deadline_missed", False),
+        (400, "FAILED", "exit_400", False),
+        (120, None, "walltime_exceeded", False),
+        (140, None, "node_failure", True),
+        (None, None, "process_excepted", False),
+    ],
+)
+def test_the_schedulers_reason_wins_where_it_is_known(exit_status, reason, code, retryable):
+    failure = verdicts.failure_of(replace(ENDED, exit_status=exit_status), reason)
+
+    assert (failure.code, failure.retryable) == (code, retryable)
+
+
+def test_a_message_is_bounded_and_keeps_head_and_tail():
+    failure = verdicts.failure_of(replace(ENDED, exit_status=400, exit_message="head" + "x" * 9000 + "tail"))
+
+    assert len(failure.message) <= 2000
+    assert failure.message.startswith("head")
+    assert failure.message.endswith("tail")
+
+
+@pytest.mark.parametrize(("name", "state"), [("sacct_timeout", "TIMEOUT"), ("sacct_cancelled", "CANCELLED")])
+def test_the_state_is_read_from_accounting_as_aiida_keeps_it(name, state):
+    kept = {"retval": 0, "stdout": (RECORDINGS / f"{name}.txt").read_text(), "stderr": ""}
+
+    assert verdicts.slurm_state(kept) == state
+
+
+@pytest.mark.parametrize("kept", [None, {"retval": 1, "stdout": "a|\nb|"}, {"retval": 0, "stdout": ""}])
+def test_a_slurm_without_accounting_says_nothing(kept):
+    assert verdicts.slurm_state(kept) is None
+
+
+@pytest.mark.parametrize(("name", "state"), [("stderr_timeout", "TIMEOUT"), ("stderr_cancelled", "CANCELLED")])
+def test_slurms_last_words_to_a_job_tell_the_reason(name, state):
+    assert verdicts.said_by_slurm((RECORDINGS / f"{name}.txt").read_text(), WALLTIME_MARK) == state
+
+
+def test_a_programs_own_words_are_no_reason():
+    assert verdicts.said_by_slurm("the job was CANCELLED AT noon by its author", WALLTIME_MARK) is None
+
+
+def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():
+    assert verdicts.was_cancelled_outside(replace(ENDED, exit_status=302), "CANCELLED")
+    assert not verdicts.was_cancelled_outside(ENDED, "CANCELLED")

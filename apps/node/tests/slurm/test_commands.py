@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from slipway_node.slurm import commands
+from slipway_node.slurm.commands import Association, Partition
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def recording(name: str) -> str:
+    return (RECORDINGS / f"{name}.txt").read_text()
+
+
+def test_partitions_are_read_with_their_limits():
+    assert commands.read_partitions(recording("sinfo")) == {
+        "debug": Partition("debug", up=True, walltime_seconds=None, node_cpus=2, node_memory_mib=8000),
+        "short": Partition("short", up=True, walltime_seconds=600, node_cpus=2, node_memory_mib=8000),
+    }
+
+
+def test_a_partition_of_unlike_nodes_offers_the_most_that_one_of_them_has():
+    mixed = "mixed|up|1-00:00:00|8|64000\nmixed|up|1-00:00:00|64|32000\n"
+
+    partition = commands.read_partitions(mixed)["mixed"]
+
+    assert (partition.node_cpus, partition.node_memory_mib, partition.walltime_seconds) == (64, 64000, 86_400)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("infinite", None), ("UNLIMITED", None), ("10:00", 600), ("1:00:00", 3600), ("2-03:04:05", 183_845)],
+)
+def test_durations_are_read_in_seconds(text, seconds):
+    assert commands.read_duration(text) == seconds
+
+
+def test_what_is_no_duration_is_said_to_be_none():
+    with pytest.raises(ValueError, match="not a Slurm duration"):
+        commands.read_duration("soon")
+
+
+def test_accounting_is_read_with_what_it_enforces():
+    accounting = commands.read_accounting(recording("scontrol_show_config_slurmdbd"))
+
+    assert accounting.kept
+    assert accounting.enforced == {"associations", "limits", "qos"}
+
+
+def test_a_slurm_without_accounting_enforces_nothing():
+    accounting = commands.read_accounting(
+        "AccountingStorageEnforce = none\nAccountingStorageType   = accounting_storage/none\n"
+    )
+
+    assert not accounting.kept
+    assert accounting.enforced == frozenset()
+
+
+def test_associations_are_read_with_their_qos():
+    assert commands.read_associations(recording("sacctmgr_show_associations")) == [
+        Association("chem", None, ("high", "normal")),
+        Association("root", None, ("normal",)),
+    ]
+
+
+def test_qos_names_are_read():
+    assert commands.read_names(recording("sacctmgr_show_qos")) == ["normal", "high", "low"]
+
+
+def test_a_job_state_is_read():
+    assert commands.read_job_state(recording("scontrol_show_job_cancelled")) == "CANCELLED"
