@@ -151,3 +151,15 @@ def daemon_pids(engine: AiidaEngine) -> Callable[[str], list[int]]:
         ]
 
     return pids
+
+
+@pytest.fixture(scope="module")
+def offer(_services):
+    return Cluster().offer()
+
+
+@pytest.fixture
+def here(offer) -> dict[str, object]:
+    """Whatever partition and account the Slurm at hand has."""
+    accounts = [mine.account for mine in offer.associations]
+    return {"partition": next(iter(offer.partitions)), "account": accounts[0] if accounts else None}

@@ -8,22 +8,11 @@ import pytest
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Phase, Placement, RefusedJobError
 from slipway_node.slurm.cluster import Cluster
+from slipway_node.slurm.submit_once import claim, submit_command
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm")]
 
 SCHEDULER = SchedulerKind.SLURM
-
-
-@pytest.fixture(scope="module")
-def offer(_services):
-    return Cluster().offer()
-
-
-@pytest.fixture
-def here(offer) -> dict[str, object]:
-    """Whatever partition and account the Slurm at hand has."""
-    accounts = [mine.account for mine in offer.associations]
-    return {"partition": next(iter(offer.partitions)), "account": accounts[0] if accounts else None}
 
 
 PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=100, walltime_seconds=60)
@@ -84,3 +73,63 @@ async def test_a_slurm_job_outlives_kill_9_of_the_worker_and_runs_once(lab, here
 
     assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"
+
+
+@pytest.fixture
+def workdir(tmp_path, here):
+    account = f"#SBATCH --account={here['account']}\n" if here["account"] else ""
+    script = (
+        f"#!/bin/bash\n#SBATCH -p {here['partition']} -o out -e err --mem=100\n{account}{claim()}\necho ran >> count\n"
+    )
+    (tmp_path / "job.sh").write_text(script)
+    return tmp_path
+
+
+def submitted(workdir) -> str:
+    done = subprocess.run(
+        ["bash", "-c", submit_command("job.sh")], cwd=workdir, capture_output=True, text=True, check=True
+    )
+    return done.stdout.removeprefix("Submitted batch job ").strip()
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_a_repeated_submission_gives_the_first_job(workdir):
+    assert submitted(workdir) == submitted(workdir)
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_a_submission_whose_answer_was_lost_is_looked_up(workdir):
+    first = submitted(workdir)
+    (workdir / ".slipway-job-id").unlink()
+    (workdir / ".slipway-claim").unlink(missing_ok=True)
+
+    assert submitted(workdir) == first
+
+
+def test_two_submissions_at_once_make_one_job(workdir):
+    running = [
+        subprocess.Popen(["bash", "-c", submit_command("job.sh")], cwd=workdir, stdout=subprocess.PIPE) for _ in "12"
+    ]
+
+    answers = {process.communicate()[0] for process in running}
+
+    assert len(answers) == 1
+
+
+def test_a_job_that_another_one_has_claimed_does_nothing(workdir):
+    (workdir / ".slipway-claim").write_text("another\n")
+
+    subprocess.run(["sbatch", "--wait", "job.sh"], cwd=workdir, check=True, capture_output=True)
+
+    assert not (workdir / "count").exists()
+
+
+def test_a_refused_submission_ends_in_sbatchs_own_words(workdir):
+    (workdir / "job.sh").write_text("#!/bin/bash\n#SBATCH -p nowhere\ntrue\n")
+
+    done = subprocess.run(
+        ["bash", "-c", submit_command("job.sh")], cwd=workdir, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode != 0
+    assert "nvalid partition" in done.stderr

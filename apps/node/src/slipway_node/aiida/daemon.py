@@ -3,6 +3,7 @@
 import contextlib
 from typing import Any
 
+import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 from pydantic import JsonValue
 
 from slipway_node.aiida.profile import PROFILE
@@ -79,8 +80,6 @@ class Daemon:
 
 def _end_orphans() -> None:
     """End workers and broker that outlived a killed supervisor; nobody would ever stop them."""
-    import psutil
-
     orphans = _own_processes()
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -101,7 +100,6 @@ def _workers_lost_their_broker() -> bool:
 
 
 def _own_processes() -> list[Any]:
-    import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
     from aiida.manage.configuration import get_config
 
     folder = get_config().dirpath
@@ -110,8 +108,6 @@ def _own_processes() -> list[Any]:
 
 def _is_ours(process: Any, config_folder: str) -> bool:
     """Tell a worker or broker of this profile by its command and by where its configuration lies."""
-    import psutil
-
     words = process.info["cmdline"] or []
     if not (PROFILE in words and "daemon" in words and {"worker", "broker"} & set(words)):
         return False

@@ -22,6 +22,9 @@ class SchedulerKind(StrEnum):
     SLURM = "slurm"
 
 
+_PLUGINS = {SchedulerKind.DIRECT: "core.direct", SchedulerKind.SLURM: "slipway.slurm"}
+
+
 def set_up(home: Path, scheduler: SchedulerKind) -> None:
     """Create the profile and its computer under ``home``; what is there already stays as it is.
 
@@ -139,7 +142,7 @@ def _create_computer(home: Path, scheduler: SchedulerKind) -> None:
         hostname="localhost",
         description="This node, as Slipway runs jobs on it",
         transport_type="core.local",
-        scheduler_type=f"core.{scheduler}",
+        scheduler_type=_PLUGINS[scheduler],
         workdir=str(work),
     ).store()
     made.set_minimum_job_poll_interval(JOB_POLL_SECONDS)
