@@ -232,7 +232,8 @@ async def test_health_tells_of_daemon_and_workers(lab):
     health = await lab.engine.health()
 
     assert health["scheduler"] == "direct"
-    assert (health["daemon"], health["workers"]) == ("running", 1)
+    assert (health["daemon"], health["workers"], health["broker"]) == ("running", 1, "running")
+    assert health["scheduler_answers"] is True
 
 
 def _is_alive(pid: int) -> bool:

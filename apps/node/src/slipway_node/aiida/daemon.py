@@ -63,7 +63,8 @@ class Daemon:
         except DaemonException as error:
             return {"daemon": "unresponsive", "workers": 0, "daemon_error": str(error)}
         workers = [worker for worker in info.values() if isinstance(worker, dict)]
-        return {"daemon": "running", "workers": len(workers), "workers_wanted": self._workers}
+        broker = "down" if _workers_lost_their_broker() else "running"
+        return {"daemon": "running", "workers": len(workers), "workers_wanted": self._workers, "broker": broker}
 
     def _is_of_other_code(self) -> bool:
         """Tell whether the daemon was started before an upgrade: it would run jobs by the old plugins."""

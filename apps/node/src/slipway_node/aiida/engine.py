@@ -103,10 +103,12 @@ class AiidaEngine:
                     await asyncio.sleep(POLL_SECONDS)
 
     async def health(self) -> dict[str, JsonValue]:
-        """Return the daemon's state and the scheduler's kind; brings a dead daemon back."""
+        """Return how daemon, workers, broker and scheduler are; brings a dead daemon back."""
         await self._supervise()
         daemon = await self._thread.run(self._daemon.health)
-        return {"engine": "aiida", "scheduler": self._scheduler.value, **daemon}
+        slurm = self._scheduler is SchedulerKind.SLURM
+        answers = await asyncio.to_thread(self._cluster.answers) if slurm else True
+        return {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": answers, **daemon}
 
     async def _supervise(self) -> None:
         """Bring back a daemon that died; asked often, looks now and then."""

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import assert_never
 from urllib.parse import unquote, urljoin, urlsplit
 
 from slipway_contracts.node_policy import uri_refusal
@@ -98,6 +99,8 @@ async def _fetch(input_uri: str, workspace: Path, source: Source, pseudo_folders
             return FetchedJob(document=document, files=files)
         case PwDocument():
             return await _pw(document, errand)
+        case _:
+            assert_never(document)
 
 
 async def _bare_pw(text: str, name: str, errand: _Errand) -> FetchedJob:
