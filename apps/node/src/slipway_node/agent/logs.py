@@ -1,0 +1,51 @@
+"""The agent's log: a JSON object a line, with the contract's fields and without payloads, tokens or keys."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from slipway_contracts.execution_event import ExecutionEvent
+from slipway_contracts.node_protocol import NodeCommand
+
+
+def configure(level: str, management_node_id: str | None, file: Path | None = None) -> None:
+    """Write the log to ``file``, else to stderr; every line names the node."""
+    structlog.contextvars.clear_contextvars()
+    if management_node_id is not None:
+        structlog.contextvars.bind_contextvars(management_node_id=management_node_id)
+    stream: TextIO = sys.stderr if file is None else file.open("a", encoding="utf-8", buffering=1)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def fields_of(command: NodeCommand | ExecutionEvent) -> dict[str, str]:
+    """Return the fields that every log line of a flow carries (docs/contracts, "Observability fields")."""
+    return {
+        "trace_id": command.trace_id,
+        "tenant_id": command.tenant_id,
+        "workspace_id": command.workspace_id,
+        "job_id": command.job_id,
+        "submission_id": command.submission_id,
+    }
+
+
+def fields_of_event(event: ExecutionEvent) -> dict[str, str]:
+    """Return an event's log fields."""
+    return fields_of(event) | {
+        "execution_id": event.execution_id,
+        "event_id": event.event_id,
+        "state": event.state.value,
+    }

@@ -1,0 +1,122 @@
+"""Watching: what the engine sees of open executions becomes events, in order, and ends go on to be finished."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from slipway_contracts.execution_event import ExecutionEvent, ExecutionState
+from slipway_node import events
+from slipway_node.agent.context import Context
+from slipway_node.agent.finishing import Finishing
+from slipway_node.agent.logs import fields_of, fields_of_event
+from slipway_node.journal import Entry, Journal
+from slipway_node.ports import EngineUnavailableError, Observation, Phase
+
+MISSING = "the engine knows no process of this submission"
+
+_log = structlog.get_logger(__name__)
+
+
+class Watching:
+    """Looks at all open executions at once, whenever one may have changed."""
+
+    def __init__(self, context: Context, finishing: Finishing) -> None:
+        self._context = context
+        self._finishing = finishing
+        self._backoff = context.world.backoff(context.timing.backoff_max)
+        self._created_since: dict[str, float] = {}  # submission_id → since when, or since the last resume
+
+    async def run(self) -> None:
+        """Look until the agent stops."""
+        await self._context.until(self._context.engine_up)
+        while not self._context.stopping.is_set():
+            try:
+                open_executions = await self._look()
+                self._backoff.succeeded()
+            except EngineUnavailableError as error:
+                _log.warning("engine_not_asked", detail=str(error))
+                await self._context.pause(self._backoff.failed())
+                continue
+            except Exception:  # noqa: BLE001 - a fault of ours must not end the watch over all
+                _log.exception("look_failed")
+                await self._context.pause(self._backoff.failed())
+                continue
+            await self._wait(open_executions)
+
+    async def _wait(self, open_executions: int) -> None:
+        """Wait for a change at the engine, or for a launch where nothing is open."""
+        timing = self._context.timing
+        woken = asyncio.create_task(self._context.wakes.watching.wait(timing.look))
+        changed = asyncio.create_task(self._changed() if open_executions else asyncio.sleep(timing.look))
+        _, pending = await asyncio.wait({woken, changed}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _changed(self) -> None:
+        try:
+            await self._context.engine.changed(self._context.timing.look)
+        except EngineUnavailableError:
+            await self._context.pause(self._context.timing.look)
+
+    async def _look(self) -> int:
+        """Observe all open executions with one question, take in each, and return how many there are."""
+        entries = {entry.command.submission_id: entry for entry in await self._context.journal.call(Journal.executions)}
+        if not entries:
+            return 0
+        seen = {look.submission_id: look for look in await self._context.engine.observe(list(entries))}
+        for submission_id, entry in entries.items():
+            look = seen.get(submission_id)
+            if look is None:
+                self._miss(entry)
+            else:
+                await self._take_in(entry, look)
+        self._created_since = {key: since for key, since in self._created_since.items() if key in seen}
+        return len(entries)
+
+    async def _take_in(self, entry: Entry, seen: Observation) -> None:
+        if seen.phase is not Phase.CREATED:
+            self._created_since.pop(seen.submission_id, None)
+        if self._context.sight.troubles.get(seen.submission_id) == MISSING:
+            del self._context.sight.troubles[seen.submission_id]
+        match seen.phase:
+            case Phase.CREATED:
+                await self._resume(entry, seen)
+            case Phase.PENDING:
+                pass
+            case Phase.RUNNING:
+                await self._tell_running(entry, seen)
+            case Phase.FINISHED:
+                await self._tell_running(entry, seen)  # it ran, though nobody looked while it did
+                self._finishing.take(entry.command, seen)
+            case Phase.FAILED | Phase.KILLED:
+                if seen.started_at is not None:
+                    await self._tell_running(entry, seen)
+                self._finishing.take(entry.command, seen)
+
+    async def _tell_running(self, entry: Entry, seen: Observation) -> None:
+        if entry.reported is not ExecutionState.ACCEPTED:
+            return
+        event: ExecutionEvent = events.running(entry.command, seen, self._context.now())
+        await self._context.journal.call(Journal.record_events, [event], done=False)
+        _log.info("event_recorded", **fields_of_event(event))
+        self._context.wakes.sending()
+
+    async def _resume(self, entry: Entry, seen: Observation) -> None:
+        """Have a process continued that was stored and never taken up; the engine knows one that is in work."""
+        now = self._context.world.monotonic()
+        since = self._created_since.setdefault(seen.submission_id, now)
+        if now - since < self._context.timing.resume_after:
+            return
+        self._created_since[seen.submission_id] = now
+        _log.info("process_resumed", execution_id=seen.execution_id, **fields_of(entry.command))
+        await self._context.engine.resume(seen.execution_id)
+
+    def _miss(self, entry: Entry) -> None:
+        """Note an execution that the engine does not know; that is somebody's work on the profile, and no verdict."""
+        submission_id = entry.command.submission_id
+        if self._context.sight.troubles.get(submission_id) != MISSING:
+            self._context.sight.troubles[submission_id] = MISSING
+            _log.error("process_missing", execution_id=entry.execution_id, **fields_of(entry.command))

@@ -1,0 +1,109 @@
+"""One agent a home: a lock that names who holds it."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Holder(BaseModel):
+    """Which process on which boot of which machine holds the lock."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    host: str
+    boot_id: str
+
+
+class LockHeldError(Exception):
+    """Another agent holds the home, or one of another machine may."""
+
+
+def this_process() -> Holder:
+    """Return this process on this boot of this machine."""
+    try:
+        boot_id = BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        boot_id = "unknown"
+    return Holder(pid=os.getpid(), host=socket.gethostname(), boot_id=boot_id)
+
+
+class AgentLock:
+    """The lock on one home, held from ``acquire`` to ``release`` or the end of the process.
+
+    The kernel's lock decides on this machine; the file's content says whose it is, and keeps an agent of another
+    machine out where a shared file system does not carry locks. That one's content is never overruled from here.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path, me: Holder) -> Self:
+        """Take the lock, also over a stale one of this machine. Raises LockHeldError, which names the holder."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _take(descriptor, path, me)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor)
+
+    def release(self) -> None:
+        """Let the lock go; its content goes first, so that nobody is named who is gone."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def holder_in(path: Path) -> Holder | None:
+    """Return who last took the lock and did not let it go."""
+    try:
+        return Holder.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def is_alive(holder: Holder, me: Holder) -> bool | None:
+    """Tell whether the holder's process is there; None of another machine's, where nobody here can know."""
+    if holder.host != me.host:
+        return None
+    if holder.boot_id != me.boot_id:
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _take(descriptor: int, path: Path, me: Holder) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockHeldError(_said_of(holder_in(path), "runs already")) from None
+    last = holder_in(path)
+    if last is not None and last.host != me.host:
+        raise LockHeldError(_said_of(last, f"has not let {path} go; remove it once that agent is gone"))
+    # What this machine wrote is stale: the kernel would not have given us the lock of a process that lives.
+    _write(descriptor, me)
+
+
+def _write(descriptor: int, holder: Holder) -> None:
+    content = holder.model_dump_json().encode()
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, content, 0)
+    os.fsync(descriptor)
+
+
+def _said_of(holder: Holder | None, what: str) -> str:
+    who = "another agent" if holder is None else f"the agent with pid {holder.pid} on {holder.host}"
+    return f"{who} {what}"

@@ -1,0 +1,112 @@
+"""Running an agent on a home: everything is put together here, and nowhere else."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from slipway_node import keys, policy_file
+from slipway_node.agent.agent import Agent, StopTiming
+from slipway_node.agent.context import Context, Fetch, PolicyNow, Timing, World
+from slipway_node.clock import Clock
+from slipway_node.filesystem import require_local
+from slipway_node.gateway_client import GatewayClient, Ids
+from slipway_node.home import Home
+from slipway_node.journal import Journal, JournalThread
+from slipway_node.lock import AgentLock, this_process
+from slipway_node.payloads import fetch
+from slipway_node.ports import Engine
+from slipway_node.results.publishing import publish
+from slipway_node.settings import NodeSettings
+
+MakeEngine = Callable[[Home, policy_file.PolicyInForce, NodeSettings], Engine]
+
+
+def system_time() -> datetime:
+    """Return this machine's time."""
+    return datetime.now(UTC)
+
+
+async def run(
+    home: Home,
+    settings: NodeSettings,
+    make_engine: MakeEngine,
+    *,
+    keep_engine: bool,
+    on_ready: Callable[[Context], None],
+) -> None:
+    """Run the agent of ``home`` until SIGTERM or SIGINT.
+
+    Raises NotEnrolledError, KeyUnusableError, PolicyFileError, LockHeldError, NetworkFileSystemError,
+    NewerJournalError before it begins; LeaseLostError and NodeForbiddenError where the gateway ends it.
+    """
+    require_local(home.root)
+    lock = AgentLock.acquire(home.lock_file, this_process())
+    try:
+        async with context_of(home, settings, make_engine) as context:
+            stop = StopTiming(settings.stop_seconds, settings.flush_seconds, keep_engine=keep_engine)
+            agent = Agent(context, stop=stop, on_ready=lambda: on_ready(context))
+            await agent.prune(timedelta(days=settings.keep_days))
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, agent.stop)
+            await agent.run()
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine) -> AsyncIterator[Context]:
+    """Put together what an agent of ``home`` works with; its journal is closed at the end."""
+    identity = home.identity()
+    key = keys.load(home.key_file)
+    policy = policy_file.read(home.policy_file)
+    clock = Clock(system_time)
+    # No secret is drawn from this: ids and jitter are to differ, not to be guarded.
+    generator = random.Random(os.urandom(16))  # noqa: S311
+    world = World(clock=clock, monotonic=time.monotonic, draw=generator.random, new_id=lambda: str(uuid.uuid4()))
+    journal = await JournalThread.open(lambda: Journal.open(home.journal_file, new_id=world.new_id, clock=system_time))
+    ids = Ids(trace_id=lambda: uuid.uuid4().hex, span_id=lambda: uuid.uuid4().hex[:16])
+    try:
+        async with httpx.AsyncClient(base_url=identity.gateway_url) as http:
+            yield Context(
+                home=home,
+                identity=identity,
+                journal=journal,
+                journal_id=await journal.call(lambda held: held.journal_id),
+                agent_id=world.new_id(),
+                gateway=GatewayClient(
+                    http, identity.management_node_id, keys.Signer(key, identity.management_node_id), clock, ids
+                ),
+                engine=make_engine(home, policy, settings),
+                fetch=_fetch(settings),
+                publish=publish,
+                read_policy=lambda: policy_file.read(home.policy_file),
+                world=world,
+                timing=_timing(settings),
+                policy=PolicyNow(policy),
+            )
+    finally:
+        await journal.close()
+
+
+def _fetch(settings: NodeSettings) -> Fetch:
+    return lambda uri, workspace, prefixes: fetch(
+        uri, workspace, prefixes, allow_private=settings.allow_private_addresses
+    )
+
+
+def _timing(settings: NodeSettings) -> Timing:
+    return Timing(
+        lease_wait=settings.lease_wait_seconds,
+        lease_max=settings.lease_max,
+        look=settings.look_seconds,
+        launches_at_once=settings.launches_at_once,
+    )

@@ -1,0 +1,69 @@
+"""A node's status as text for a person."""
+
+from collections.abc import Mapping
+
+from slipway_node.journal import CommandState, OutboxState
+from slipway_node.status import Status
+
+NEVER = "never"
+
+
+def status_text(status: Status) -> str:
+    """Return the status in lines of ``what: how``."""
+    lines = [
+        f"node:          {status.node_name} ({status.management_node_id}), tenant {status.tenant_id}",
+        f"gateway:       {status.gateway_url}",
+        f"agent:         {_agent(status)}",
+        *_seen(status),
+        f"jobs:          {_counts(status.commands)}",
+        f"outbox:        {_counts(status.outbox)}",
+    ]
+    for execution in status.open_executions:
+        process = execution.execution_id or "no process yet"
+        told = execution.reported or "nothing told yet"
+        trouble = f"; tried again: {execution.trouble}" if execution.trouble else ""
+        lines.append(f"  {execution.job_id}  {execution.submission_id}  {process}  {told}{trouble}")
+    lines += [
+        f"  dead letter {letter.event_id} of {letter.submission_id}: {letter.refusal}" for letter in status.dead_letters
+    ]
+    return "\n".join(lines)
+
+
+def _agent(status: Status) -> str:
+    holder = status.agent
+    if holder is None:
+        return "not running"
+    match status.agent_alive:
+        case True:
+            return f"running, pid {holder.pid} on {holder.host}"
+        case False:
+            return f"not running; pid {holder.pid} ended without a word"
+        case None:
+            return f"perhaps running, pid {holder.pid} on {holder.host}"
+
+
+def _seen(status: Status) -> list[str]:
+    seen = status.seen
+    if seen is None:
+        return ["last contact:  never"]
+    contact = seen.last_contact.isoformat(timespec="seconds") if seen.last_contact else NEVER
+    lines = [
+        f"last contact:  {contact}" + (f"; since then: {seen.last_error}" if seen.last_error else ""),
+        f"lease:         epoch {seen.epoch or 'none'}, node {seen.node_state or 'unknown'}",
+        f"clock:         {_skew(seen.clock_skew_seconds)}",
+        f"engine:        {', '.join(f'{key} {value}' for key, value in seen.engine.items())}",
+        f"policy:        version {seen.policy_version}",
+    ]
+    if seen.policy_error:
+        lines.append(f"policy file:   not taken: {seen.policy_error}")
+    return lines
+
+
+def _skew(seconds: float) -> str:
+    if seconds == 0:
+        return "agrees with the gateway's"
+    return f"{abs(seconds):g} s {'behind' if seconds > 0 else 'ahead of'} the gateway's, corrected for"
+
+
+def _counts(counts: Mapping[CommandState, int] | Mapping[OutboxState, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"

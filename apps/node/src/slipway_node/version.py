@@ -1,0 +1,5 @@
+"""This node's version, as it is told to the gateway and to people."""
+
+from importlib.metadata import version
+
+VERSION = version("slipway-node")

@@ -1,0 +1,126 @@
+"""A test double of the Engine port: executions go on only when the test's script says so. It runs nothing.
+
+It keeps what the real engine keeps in its database (label → process), so that a second agent on the same double finds
+what the first one launched. Used in tests of the agent alone; the real engine has its own tests in tests/aiida.
+"""
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from slipway_node.ports import (
+    Collected,
+    EngineUnavailableError,
+    Envelope,
+    Failure,
+    Observation,
+    Phase,
+    RefusedJobError,
+)
+
+ENDED = {Phase.FINISHED, Phase.FAILED, Phase.KILLED}
+JOB_ID_OFFSET = 1000
+
+
+class ScriptedEngine:
+    """Says of each execution what the test has set; counts what it was asked to do."""
+
+    def __init__(self, *, first_phase: Phase = Phase.PENDING) -> None:
+        self.processes: dict[str, Observation] = {}
+        self.asked: Counter[str] = Counter()
+        self.launched: Counter[str] = Counter()  # submission_id → processes made
+        self.killed: Counter[str] = Counter()  # execution_id → kills
+        self.unavailable = False
+        self.refusal: RefusedJobError | None = None
+        self.first_phase = first_phase
+        self.kill_works = True
+        self._changes = asyncio.Event()
+
+    # what a test says
+
+    def set(self, submission_id: str, phase: Phase, **more: object) -> None:
+        """Move an execution, and wake who waits for a change."""
+        seen = self.processes[submission_id]
+        now = datetime.now(UTC)
+        job_id = None if phase is Phase.CREATED else str(JOB_ID_OFFSET + list(self.processes).index(submission_id))
+        ended_at = now if phase in ENDED else None
+        failure = Failure("exit_310", "the calculation stopped") if phase is Phase.FAILED else None
+        moved = replace(seen, phase=phase, scheduler_job_id=job_id, ended_at=ended_at, failure=failure)
+        self.processes[submission_id] = replace(moved, **more)  # type: ignore[arg-type]
+        self._changes.set()
+
+    # the port
+
+    async def start(self) -> None:
+        self._ask("start")
+
+    async def stop(self) -> None:
+        self.asked["stop"] += 1
+
+    async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
+        self._ask("find")
+        return {key: seen.execution_id for key, seen in self.processes.items() if key in submission_ids}
+
+    async def launch(self, envelope: Envelope, workspace: Path) -> str:
+        self._ask("launch")
+        assert workspace.is_dir()
+        if self.refusal is not None:
+            raise self.refusal
+        submission_id = envelope.command.submission_id
+        self.launched[submission_id] += 1
+        execution_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{submission_id}/{self.launched[submission_id]}"))
+        self.processes[submission_id] = Observation(submission_id, execution_id, Phase.CREATED, envelope)
+        self.set(submission_id, self.first_phase)
+        return execution_id
+
+    async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
+        self._ask("observe")
+        return [seen for key, seen in self.processes.items() if key in submission_ids]
+
+    async def resume(self, execution_id: str) -> None:
+        self._ask("resume")
+        submission_id = self._submission_of(execution_id)
+        if self.processes[submission_id].phase is Phase.CREATED:
+            self.set(submission_id, Phase.PENDING)
+
+    async def kill(self, execution_id: str) -> None:
+        self._ask("kill")
+        self.killed[execution_id] += 1
+        submission_id = self._submission_of(execution_id)
+        if self.kill_works and self.processes[submission_id].phase not in ENDED:
+            self.set(submission_id, Phase.KILLED)
+
+    async def collect(self, execution_id: str, folder: Path) -> Collected:
+        self._ask("collect")
+        folder.mkdir(parents=True, exist_ok=True)
+        summary: dict[str, JsonValue] = {"energy_ev": -213.03195}
+        (folder / "results.json").write_text(json.dumps(summary))
+        return Collected(folder=folder, archive=None, summary=summary)
+
+    async def changed(self, timeout_seconds: float) -> None:
+        self._ask("changed")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._changes.wait()
+        except TimeoutError:
+            return
+        self._changes.clear()
+
+    async def health(self) -> dict[str, JsonValue]:
+        self._ask("health")
+        return {"engine": "scripted"}
+
+    def _ask(self, what: str) -> None:
+        self.asked[what] += 1
+        if self.unavailable:
+            raise EngineUnavailableError("the script says so")
+
+    def _submission_of(self, execution_id: str) -> str:
+        return next(key for key, seen in self.processes.items() if seen.execution_id == execution_id)
