@@ -4,7 +4,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Lab:
         self.engine = ScriptedEngine()
         self.timing = TIMING
         self.system_clock = now
-        self.fetched: list[str] = []
+        self.fetched: list[tuple[str, tuple[str, ...]]] = []
         self.journal_thread = JournalThread
 
     def write_policy(self, text: str) -> None:
@@ -89,9 +89,9 @@ class Lab:
         """A second view of the agent's journal."""
         return Journal.open_for_reading(self.home.journal_file, clock=now)
 
-    async def fetch(self, uri: str, workspace: Path, prefixes: object) -> None:
-        self.fetched.append(uri)
-        workspace.mkdir(parents=True, exist_ok=True)
+    async def fetch(self, uri: str, workspace: Path, prefixes: Sequence[str]) -> None:
+        self.fetched.append((uri, tuple(prefixes)))
+        await asyncio.to_thread(workspace.mkdir, parents=True, exist_ok=True)
 
     @contextlib.asynccontextmanager
     async def context(self) -> AsyncIterator[Context]:

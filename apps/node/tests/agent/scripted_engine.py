@@ -37,6 +37,7 @@ class ScriptedEngine:
         self.asked: Counter[str] = Counter()
         self.launched: Counter[str] = Counter()  # submission_id → processes made
         self.killed: Counter[str] = Counter()  # execution_id → kills
+        self.workspaces: list[Path] = []
         self.unavailable = False
         self.refusal: RefusedJobError | None = None
         self.first_phase = first_phase
@@ -70,7 +71,7 @@ class ScriptedEngine:
 
     async def launch(self, envelope: Envelope, workspace: Path) -> str:
         self._ask("launch")
-        assert workspace.is_dir()
+        self.workspaces.append(workspace)
         if self.refusal is not None:
             raise self.refusal
         submission_id = envelope.command.submission_id
@@ -99,9 +100,8 @@ class ScriptedEngine:
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:
         self._ask("collect")
-        folder.mkdir(parents=True, exist_ok=True)
         summary: dict[str, JsonValue] = {"energy_ev": -213.03195}
-        (folder / "results.json").write_text(json.dumps(summary))
+        await asyncio.to_thread(_write, folder, {"execution_id": execution_id, **summary})
         return Collected(folder=folder, archive=None, summary=summary)
 
     async def changed(self, timeout_seconds: float) -> None:
@@ -124,3 +124,8 @@ class ScriptedEngine:
 
     def _submission_of(self, execution_id: str) -> str:
         return next(key for key, seen in self.processes.items() if seen.execution_id == execution_id)
+
+
+def _write(folder: Path, results: dict[str, JsonValue]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results))

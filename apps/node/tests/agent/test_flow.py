@@ -1,6 +1,5 @@
 """One command from lease to last event, with an engine that does as the test says."""
 
-
 from slipway_contracts.execution_event import ExecutionState
 from slipway_node.ports import Phase
 

@@ -48,6 +48,7 @@ from slipway_contracts.submit_job_command import SubmitJobCommand
 
 NODE_ID = "node-1"
 LEEWAY_SECONDS = 5
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
@@ -76,7 +77,7 @@ class Held:
     state: str = "pending"  # leased, acked, withdrawn
     epoch: int = 0
     journal_id: str | None = None
-    expires_at: datetime = datetime.min.replace(tzinfo=UTC)
+    expires_at: datetime = LONG_AGO
 
 
 @dataclass
@@ -127,7 +128,7 @@ class WireGateway:
     def projection(self, submission_id: str) -> ProjectionState:
         return self.standings[submission_id].projection_state
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 self.changed.clear()
