@@ -27,6 +27,10 @@ class Clock:
         """Return the corrected time."""
         return self._system() + self._skew
 
+    def corrected(self, moment: datetime | None) -> datetime | None:
+        """Return a time that this machine told, corrected."""
+        return None if moment is None else moment + self._skew
+
     def learn(self, date: str | None, asked_at: datetime) -> None:
         """Take in an answer's ``Date`` header; ``asked_at`` is :meth:`system` when the request went out."""
         if date is None:

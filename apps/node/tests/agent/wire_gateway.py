@@ -146,6 +146,7 @@ class WireGateway:
         if self.before is not None:
             await self.before(call)
         if self.down:
+            self._wake()
             raise httpx.ConnectError("nobody listens", request=request)
         forced = self.answer_with(call) if self.answer_with else None
         if forced is not None:
@@ -267,14 +268,14 @@ class WireGateway:
         try:
             event = ExecutionEvent.model_validate(raw)
         except ValidationError:
-            return _problem(Code.INVALID_EVENT)
+            return problem_outcome(Code.INVALID_EVENT)
         if event.event_id != event_id_for(event.submission_id, event.execution_id, event.state):
-            return _problem(Code.INVALID_EVENT)
+            return problem_outcome(Code.INVALID_EVENT)
         if event.submission_id in refused:
-            return _problem(Code.EVENT_GAP)
+            return problem_outcome(Code.EVENT_GAP)
         standing = self.standings.get(event.submission_id)
         if standing is None:
-            return _problem(Code.SUBMISSION_NOT_FOUND)
+            return problem_outcome(Code.SUBMISSION_NOT_FOUND)
         update = to_projection(event, standing.attempt)
         folded = fold(standing, self.receipts, [update])
         verdict = folded.verdicts[0]
@@ -288,9 +289,9 @@ class WireGateway:
                 return {"status": 200, "idempotent": True}
             case Refused():
                 if verdict.gap:
-                    return _problem(Code.EVENT_GAP)
+                    return problem_outcome(Code.EVENT_GAP)
                 conflict = verdict.code is Code.PROJECTION_EVENT_ID_CONFLICT
-                return _problem(Code.EVENT_ID_CONFLICT if conflict else Code.INVALID_TRANSITION)
+                return problem_outcome(Code.EVENT_ID_CONFLICT if conflict else Code.INVALID_TRANSITION)
 
     def _hold(self, epoch: int) -> None:
         if epoch < self.epoch:
@@ -320,6 +321,6 @@ class WireGateway:
         self.changed.set()
 
 
-def _problem(code: Code) -> dict[str, Any]:
+def problem_outcome(code: Code) -> dict[str, Any]:
     body = ProblemError(code).body()
     return {"status": body["status"], "problem": body}

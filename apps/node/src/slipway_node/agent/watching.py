@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import structlog
 
@@ -66,7 +67,7 @@ class Watching:
         entries = {entry.command.submission_id: entry for entry in await self._context.journal.call(Journal.executions)}
         if not entries:
             return 0
-        seen = {look.submission_id: look for look in await self._context.engine.observe(list(entries))}
+        seen = {look.submission_id: self._corrected(look) for look in await self._context.engine.observe(list(entries))}
         for submission_id, entry in entries.items():
             look = seen.get(submission_id)
             if look is None:
@@ -75,6 +76,11 @@ class Watching:
                 await self._take_in(entry, look)
         self._created_since = {key: since for key, since in self._created_since.items() if key in seen}
         return len(entries)
+
+    def _corrected(self, seen: Observation) -> Observation:
+        """Return what was seen, its times by the gateway's clock."""
+        clock = self._context.world.clock
+        return replace(seen, started_at=clock.corrected(seen.started_at), ended_at=clock.corrected(seen.ended_at))
 
     async def _take_in(self, entry: Entry, seen: Observation) -> None:
         if seen.phase is not Phase.CREATED:
