@@ -1,0 +1,1 @@
+"""The SQL product store's migrations, run by Alembic (``slipway-gateway migrate``)."""

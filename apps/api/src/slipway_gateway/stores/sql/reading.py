@@ -1,0 +1,145 @@
+"""The reads of the store (docs/contracts/reads.md)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, or_, select
+
+from slipway_contracts.projection_update import ProjectionState
+from slipway_contracts.reads import TimelineEntry
+from slipway_contracts.submit_job_command import SubmitJobCommand
+from slipway_gateway.ports import JobFilter, JobRow, JobRows, NodeRecord, Scope
+from slipway_gateway.stores.sql.rows import micros, node_record, projection, timeline_entry
+from slipway_gateway.stores.sql.schema import NODES, PROJECTIONS, SUBMISSIONS, TIMELINE
+from slipway_gateway.stores.sql.session import Session, each
+from slipway_gateway.stores.sql.statements import Query
+
+_ALL = 2**62
+_STATES = tuple(f"state{index}" for index in range(len(ProjectionState)))
+
+# Newest first along one index; filters are tested along the way.
+JOBS = Query(
+    select(PROJECTIONS)
+    .where(
+        PROJECTIONS.c.tenant_id == bindparam("tenant"),
+        PROJECTIONS.c.workspace_id == bindparam("workspace"),
+        PROJECTIONS.c.submitted_change < bindparam("before"),
+        PROJECTIONS.c.projection_state.in_([bindparam(name) for name in _STATES]),
+        or_(bindparam("any_node") == 1, PROJECTIONS.c.management_node_id == bindparam("node")),
+        PROJECTIONS.c.submitted_at >= bindparam("since"),
+        PROJECTIONS.c.submitted_at < bindparam("until"),
+    )
+    .order_by(PROJECTIONS.c.submitted_change.desc())
+    .limit(bindparam("most"))
+)
+JOB = Query(
+    select(*PROJECTIONS.columns, SUBMISSIONS.c.command)
+    .join_from(PROJECTIONS, SUBMISSIONS, SUBMISSIONS.c.submission_id == PROJECTIONS.c.submission_id)
+    .where(
+        and_(
+            PROJECTIONS.c.tenant_id == bindparam("tenant"),
+            PROJECTIONS.c.workspace_id == bindparam("workspace"),
+            PROJECTIONS.c.job_id == bindparam("job"),
+        )
+    )
+)
+TIMELINE_OF_JOB = Query(
+    select(TIMELINE)
+    .where(
+        and_(
+            TIMELINE.c.tenant_id == bindparam("tenant"),
+            TIMELINE.c.workspace_id == bindparam("workspace"),
+            TIMELINE.c.job_id == bindparam("job"),
+        )
+    )
+    .order_by(TIMELINE.c.change)
+)
+NODES_OF_TENANT = Query(
+    select(NODES).where(NODES.c.tenant_id == bindparam("tenant")).order_by(NODES.c.node_name, NODES.c.enrolled_at)
+)
+
+
+def position(cursor: str | None) -> int:
+    """Return the position a page starts after; raises ValueError for a cursor that is none."""
+    if cursor is None:
+        return _ALL
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(_ALL))):
+        raise ValueError("not a cursor of this list")
+    return int(cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsOf:
+    """Which page of whose jobs."""
+
+    scope: Scope
+    filters: JobFilter
+    before: int
+
+
+def _jobs(session: Session, of: JobsOf) -> JobRows:
+    filters = of.filters
+    states = sorted(filters.states or ProjectionState)
+    states += [states[-1]] * (len(_STATES) - len(states))
+    rows = session.rows(
+        JOBS,
+        tenant=of.scope.tenant_id,
+        workspace=of.scope.workspace_id,
+        before=of.before,
+        any_node=int(filters.management_node_id is None),
+        node=filters.management_node_id,
+        since=-_ALL if filters.submitted_after is None else micros(filters.submitted_after),
+        until=_ALL if filters.submitted_before is None else micros(filters.submitted_before),
+        most=filters.limit + 1,
+        **dict(zip(_STATES, (state.value for state in states), strict=True)),
+    )
+    page = rows[: filters.limit]
+    more = len(rows) > filters.limit
+    return JobRows(tuple(map(projection, page)), str(page[-1][-1]) if more else None)
+
+
+LIST_JOBS = each("list_jobs", _jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOf:
+    """Whose job."""
+
+    scope: Scope
+    job_id: str
+
+    def parameters(self) -> dict[str, str]:
+        """Return the job as statement parameters."""
+        return {"tenant": self.scope.tenant_id, "workspace": self.scope.workspace_id, "job": self.job_id}
+
+
+def _job(session: Session, of: JobOf) -> JobRow | None:
+    rows = session.rows(JOB, **of.parameters())
+    if not rows:
+        return None
+    *columns, command = rows[0]
+    return JobRow(projection(tuple(columns)), SubmitJobCommand.model_validate_json(command))
+
+
+GET_JOB = each("get_job", _job)
+
+
+def _timeline(session: Session, of: JobOf) -> list[TimelineEntry] | None:
+    # Every job has a timeline: its first row commits with it.
+    return [timeline_entry(row) for row in session.rows(TIMELINE_OF_JOB, **of.parameters())] or None
+
+
+READ_TIMELINE = each("timeline", _timeline)
+
+
+def _nodes(session: Session, tenant_id: str) -> list[NodeRecord]:
+    return [node_record(row) for row in session.rows(NODES_OF_TENANT, tenant=tenant_id)]
+
+
+LIST_NODES = each("list_nodes", _nodes)
+
+
+def _is_current(session: Session, _nothing: None) -> bool:
+    return session.schema_is_current()
+
+
+SCHEMA_IS_CURRENT = each("schema_is_current", _is_current)

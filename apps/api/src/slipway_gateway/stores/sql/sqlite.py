@@ -1,0 +1,118 @@
+"""SQLite: connections, what their failures mean, and running statements on them; nothing else speaks to the driver."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.dialects import sqlite
+
+from slipway_gateway.stores.sql.revision import SCHEMA_REVISION
+from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, compiled, compiled_for, padded, split
+
+DIALECT = sqlite.dialect(paramstyle="qmark")
+BUSY_TIMEOUT_SECONDS = 5.0
+"""How long a statement waits for another process's lock before the store counts as out of reach."""
+CACHED_STATEMENTS = 512
+CACHE_KIB = 16 * 1024
+CHECKPOINT_PAGES = 4_000  # 16 MiB of log between checkpoints: fewer pauses, and a bounded log
+
+
+def connect(path: Path, *, read_only: bool, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
+    """Open the existing database at ``path``; raises sqlite3.Error. A missing file is not created."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    try:
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+            f"cache_size = -{CACHE_KIB}",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"query_only = {int(read_only)}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def is_unavailability(error: BaseException) -> bool:
+    """Tell whether ``error`` is the database's condition (locked, full, broken, gone) rather than one operation's."""
+    return (
+        isinstance(error, sqlite3.OperationalError | sqlite3.InternalError | OSError)
+        or type(error) is sqlite3.DatabaseError
+    )
+
+
+def schema_revision(connection: sqlite3.Connection) -> str | None:
+    """Return the schema's revision, None where there is none."""
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(connection.execute("SELECT version_num FROM alembic_version")) as cursor,
+    ):
+        row = cursor.fetchone()
+        return str(row[0]) if row else None
+    return None
+
+
+class SqliteSession:
+    """Statements inside the transaction that a lane holds open, and the nodes for which they brought commands.
+
+    ``generation`` counts the lane's connections.
+    """
+
+    __slots__ = ("_connection", "_generation", "arrivals")
+
+    def __init__(self, connection: sqlite3.Connection, generation: int) -> None:
+        self._connection = connection
+        self._generation = generation
+        self.arrivals: set[str] = set()
+
+    def rows(self, query: Query, **values: Any) -> list[Row]:
+        """Run ``query`` and return its rows."""
+        prepared = compiled(query, DIALECT)
+        return self._connection.execute(prepared.text, prepared.bind(values)).fetchall()
+
+    def run(self, query: Query, **values: Any) -> int:
+        """Run ``query`` and return how many rows it changed."""
+        prepared = compiled(query, DIALECT)
+        return self._connection.execute(prepared.text, prepared.bind(values)).rowcount
+
+    def run_each(self, query: Query, values: Iterable[dict[str, Any]]) -> None:
+        """Run ``query`` once for each of ``values``."""
+        prepared = compiled(query, DIALECT)
+        self._connection.executemany(prepared.text, map(prepared.bind, values))
+
+    def rows_of(self, statement: Keyed, keys: Sequence[Row]) -> list[Row]:
+        """Return the rows under ``keys``, in no order."""
+        found: list[Row] = []
+        for size, flat in padded(keys):
+            found += self._connection.execute(compiled_for(statement, size, DIALECT), flat).fetchall()
+        return found
+
+    def run_on(self, statement: Keyed, keys: Sequence[Row]) -> None:
+        """Run ``statement`` on the rows under ``keys``."""
+        for size, flat in padded(keys):
+            self._connection.execute(compiled_for(statement, size, DIALECT), flat)
+
+    def insert(self, statement: Insert, rows: Sequence[Row]) -> None:
+        """Insert ``rows``, several a statement."""
+        for size, flat in split(rows):
+            self._connection.execute(compiled_for(statement, size, DIALECT), flat)
+
+    def foreign_version(self) -> tuple[int, int]:
+        """Return a value that changes when another connection commits, or this one is a new one."""
+        return self._generation, int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def schema_is_current(self) -> bool:
+        """Tell whether the schema is this version's."""
+        return schema_revision(self._connection) == SCHEMA_REVISION
