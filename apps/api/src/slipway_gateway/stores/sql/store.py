@@ -104,8 +104,9 @@ class SqlProductStore:
         node_id = claim.management_node_id
         arrivals = self._wakeups.arrivals(node_id)
         outcome = await self._writes.submit(leasing.LEASE_COMMANDS, claim)
-        if isinstance(outcome.answer, Leased) and len(outcome.answer.commands) < claim.max_commands:
-            self._wakeups.read_at(node_id, arrivals, outcome.foreign_version)
+        if isinstance(outcome.answer, Leased):
+            took_all = len(outcome.answer.commands) < claim.max_commands
+            self._wakeups.read_at(node_id, arrivals, outcome.foreign_version, took_all=took_all)
         return outcome.answer
 
     async def ack_commands(

@@ -1,7 +1,6 @@
 """Surface 1 in the store: what a submit is judged by, and its commit (docs/contracts/submit-job-command.md)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from sqlalchemy import select
@@ -91,15 +90,6 @@ SUBMISSION_CONTEXTS: Operation[Sequence[SubmissionKey], list[SubmissionContext]]
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """What a node lets in."""
-
-    tenant_id: str
-    state: str
-    policy_version: str | None
-
-
 class _Acceptance:
     """Judges the submissions of a group in order, each against what the ones before it left."""
 
@@ -117,7 +107,8 @@ class _Acceptance:
             for tenant, workspace, job, attempt, state in session.rows_of(STANDING_BY_JOB, list(by_job))
         }
         by_node = dict.fromkeys((c.management_node_id,) for c in commands)
-        self._gates = {row[0]: _Gate(*row[1:]) for row in session.rows_of(NODE_GATES, list(by_node))}
+        # What each node lets in: (tenant, state, policy version).
+        self._gates = {row[0]: row[1:] for row in session.rows_of(NODE_GATES, list(by_node))}
         self._ledger = Ledger(session, ((c.tenant_id, c.workspace_id) for c in commands))
         self._submissions: list[Row] = []
         self._commands: list[Row] = []
@@ -134,7 +125,7 @@ class _Acceptance:
         if is_open:
             return Refused(Code.JOB_ACTIVE, f"job {command.job_id} has an open submission under another key")
         gate = self._gates.get(command.management_node_id)
-        if gate != _Gate(command.tenant_id, NodeState.ACTIVE.value, new.policy_version):
+        if gate != (command.tenant_id, NodeState.ACTIVE.value, new.policy_version):
             return StalePolicy()
         opened = self._ledger.open_submissions(command.tenant_id, command.workspace_id)
         if opened >= new.max_open_submissions:

@@ -14,6 +14,8 @@ from slipway_gateway.ports import StoreUnavailableError
 WATCH_SECONDS = 0.15
 """How long another process's write may go unnoticed; the watch costs one small query a turn, while somebody waits."""
 
+_NEVER = -1  # equal to no count of arrivals
+
 ForeignVersion = tuple[int, int]
 
 
@@ -47,9 +49,9 @@ class Wakeups:
             if node_id in node_ids:
                 event.set()
 
-    def read_at(self, node_id: str, arrivals: int, foreign_version: ForeignVersion) -> None:
-        """Note that a lease took all there was when it was read."""
-        self._marks[node_id] = _Mark(arrivals, foreign_version)
+    def read_at(self, node_id: str, arrivals: int, foreign_version: ForeignVersion, *, took_all: bool) -> None:
+        """Note what a lease was read at; one that left commands behind is as if they came right after."""
+        self._marks[node_id] = _Mark(arrivals if took_all else _NEVER, foreign_version)
 
     async def wait(self, node_id: str, timeout_seconds: float) -> None:
         """Return when commands may have come since the node's last lease was read, at the latest at the time-out."""
