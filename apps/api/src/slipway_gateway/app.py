@@ -1,0 +1,101 @@
+"""The FastAPI application: routes, one handler an exception, the edge around it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from slipway_contracts.errors import Code
+from slipway_contracts.problem import FieldError
+from slipway_gateway import context, logs
+from slipway_gateway.auth.dev_issuer import ISSUER, signing_key
+from slipway_gateway.auth.nodes import NodeTokens
+from slipway_gateway.auth.users import UserTokens, keys_of_jwks
+from slipway_gateway.openapi import describe
+from slipway_gateway.ports import StoreUnavailableError
+from slipway_gateway.problems import ContractError, render
+from slipway_gateway.routes import events, health, jobs, nodes
+from slipway_gateway.settings import Settings
+from slipway_gateway.stores import open_store
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def user_tokens(settings: Settings) -> UserTokens:
+    """Return the verifier of user tokens: the configured issuer's, or the development issuer's.
+
+    Raises ValueError where an issuer is named without its keys.
+    """
+    if settings.auth_issuer is not None:
+        if settings.auth_jwks_file is None:
+            raise ValueError("SLIPWAY_AUTH_ISSUER needs SLIPWAY_AUTH_JWKS_FILE, its public keys")
+        return UserTokens(settings.auth_issuer, settings.auth_audience, keys_of_jwks(settings.auth_jwks_file))
+    key = signing_key(settings.data_dir)
+    return UserTokens(ISSUER, settings.auth_audience, {None: key.public_key()})
+
+
+def serving(settings: Settings) -> Lifespan:
+    """Return the lifespan that opens the Product SoR and closes it, the only thing the process holds."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        store = await open_store(settings.store)
+        services = context.Services(store, user_tokens(settings), NodeTokens(store), settings)
+        app.state.services = services
+        try:
+            yield
+        finally:
+            services.stopping.set()
+            await store.close()
+
+    return lifespan
+
+
+def build(lifespan: Lifespan | None = None) -> FastAPI:
+    """Return the application without its edge; ``lifespan`` puts the services in place."""
+    app = FastAPI(title="Slipway gateway", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    for router in (jobs.router, events.router, nodes.router, health.router):
+        app.include_router(router)
+    app.add_exception_handler(ContractError, _contract_error)
+    app.add_exception_handler(StoreUnavailableError, _store_unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(Exception, _internal_error)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign] # FastAPI's own way to replace it
+    return app
+
+
+async def _contract_error(request: Request, error: Any) -> Response:
+    return render(error, context.trace_id_of(request))
+
+
+async def _store_unavailable(request: Request, error: Exception) -> Response:
+    trace_id = context.trace_id_of(request)
+    logs.log.error("product store unavailable", trace_id=trace_id, reason=str(error))
+    return render(ContractError(Code.PRODUCT_STORE_UNAVAILABLE, "the product store did not answer"), trace_id)
+
+
+async def _invalid_request(request: Request, error: Any) -> Response:
+    errors = [
+        FieldError(field=".".join(map(str, entry["loc"][1:])) or "query", message=entry["msg"])
+        for entry in error.errors()
+    ]
+    refusal = ContractError(Code.INVALID_REQUEST, "the path or query does not hold", errors)
+    return render(refusal, context.trace_id_of(request))
+
+
+async def _no_such_route(request: Request, error: Any) -> Response:
+    code = Code.METHOD_NOT_ALLOWED if error.status_code == 405 else Code.NOT_FOUND  # noqa: PLR2004 - HTTP's number
+    answer = render(ContractError(code, f"{request.method} {request.url.path}"), context.trace_id_of(request))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _internal_error(request: Request, error: Exception) -> Response:
+    trace_id = context.trace_id_of(request)
+    logs.log.error("internal error", trace_id=trace_id, exc_info=error)
+    return render(ContractError(Code.INTERNAL_ERROR, "a fault of the gateway; the trace id finds it"), trace_id)

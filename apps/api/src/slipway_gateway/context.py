@@ -1,0 +1,150 @@
+"""What a request carries from the edge inwards, and how its body is read and bounded."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from slipway_contracts.errors import Code
+from slipway_contracts.problem import FieldError
+from slipway_gateway.auth.nodes import NodeTokens, is_node_token
+from slipway_gateway.auth.users import Caller, Role, UserTokens
+from slipway_gateway.ports import NodeRecord, ProductStore
+from slipway_gateway.problems import ContractError
+from slipway_gateway.settings import Settings
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+BEARER = "bearer "
+
+
+def utc_now() -> datetime:
+    """Return the time now; the only clock of the gateway's use cases, passed in."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the process holds: its store, its verifiers, its settings. Nothing durable."""
+
+    store: ProductStore
+    users: UserTokens
+    nodes: NodeTokens
+    settings: Settings
+    clock: Callable[[], datetime] = utc_now
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set at shutdown: long polls end
+
+
+def services_of(request: Request) -> Services:
+    """Return the process's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+def trace_id_of(request: Request) -> str:
+    """Return the request's trace id: of its traceparent, else drawn at its arrival (see edge.py)."""
+    trace_id: str = request.scope["slipway.trace_id"]
+    return trace_id
+
+
+def traceparent_of(request: Request) -> str | None:
+    """Return the request's W3C traceparent, if it brought a valid one."""
+    traceparent: str | None = request.scope["slipway.traceparent"]
+    return traceparent
+
+
+def bearer(request: Request) -> str:
+    """Return the bearer token; raises unauthorized when there is none."""
+    header = request.headers.get("authorization", "")
+    if not header.lower().startswith(BEARER) or len(header) == len(BEARER):
+        raise ContractError(Code.UNAUTHORIZED, "an Authorization: Bearer token is needed")
+    return header[len(BEARER) :].strip()
+
+
+async def user(request: Request) -> Caller:
+    """Access policy: a user of whatever role."""
+    return services_of(request).users.verify(bearer(request))
+
+
+async def admin(request: Request) -> Caller:
+    """Access policy: a user with role admin."""
+    caller = await user(request)
+    if caller.role is not Role.ADMIN:
+        raise ContractError(Code.FORBIDDEN, "this needs role admin")
+    return caller
+
+
+async def node(request: Request) -> NodeRecord:
+    """Access policy: a node that signed this very request, acting for itself."""
+    body = await request.body()
+    record = await services_of(request).nodes.verify(
+        bearer(request), request.method, request.scope["raw_path"].decode("ascii"), body
+    )
+    named = request.path_params.get("management_node_id")
+    if named is not None and named != record.management_node_id:
+        raise ContractError(Code.FORBIDDEN, "a node acts for itself only")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class Steward:
+    """Who may drain a node: an admin of its tenant, or the node itself."""
+
+    name: str
+    tenant_id: str
+
+
+async def admin_or_node(request: Request) -> Steward:
+    """Access policy: an admin, or the node the path names."""
+    if is_node_token(bearer(request)):
+        record = await node(request)
+        return Steward(record.management_node_id, record.tenant_id)
+    caller = await admin(request)
+    return Steward(caller.user_id, caller.tenant_id)
+
+
+async def anyone() -> None:
+    """Access policy: no credential (health, the API's description; enrolment, which brings its own token)."""
+
+
+async def parsed(request: Request, model: type[M], code: Code = Code.INVALID_REQUEST) -> M:
+    """Return the body as ``model``; raises ``code`` with every field that does not hold."""
+    return parse(await request.body(), model, code)
+
+
+def parse(body: bytes, model: type[M], code: Code) -> M:
+    """Return JSON ``body`` as ``model``; raises ``code`` with every field that does not hold."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise ContractError(code, "the body does not hold", field_errors(error)) from None
+
+
+def parse_as(body: bytes, adapter: TypeAdapter[T], code: Code) -> T:
+    """Return JSON ``body`` as the adapter's type; raises ``code`` with every field that does not hold."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise ContractError(code, "the body does not hold", field_errors(error)) from None
+
+
+def in_utc(name: str, moment: datetime | None) -> datetime | None:
+    """Return a query's time in UTC; raises invalid_request for one without a zone."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        error = FieldError(field=name, message="must be an RFC 3339 time with its zone, as in 2026-01-31T12:00:00Z")
+        raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [error])
+    return moment.astimezone(UTC)
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Return pydantic's errors by dotted path; never the input, which may be a secret."""
+    return [
+        FieldError(field=".".join(map(str, entry["loc"])) or "body", message=entry["msg"])
+        for entry in error.errors(include_input=False, include_url=False, include_context=False)
+    ]

@@ -1,0 +1,99 @@
+"""The outermost layer, plain ASGI: a trace id for every request, bounded bodies, bounded work in flight."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from slipway_contracts.errors import Code
+from slipway_contracts.node_protocol import HEARTBEAT_MAX_BYTES
+from slipway_contracts.submit_job_command import BATCH_MAX_BYTES, COMMAND_MAX_BYTES
+from slipway_gateway.problems import ContractError, render
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_TRACEPARENT = re.compile(rb"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_NO_TRACE = b"0" * 32
+_LONG_POLL = ":lease"
+_BATCHES = (":batchSubmit", ":batchIngest")
+
+
+def body_limit_bytes(path: str) -> int:
+    """Return the most bytes a body at ``path`` may have (docs/contracts/README.md, limits)."""
+    if path.endswith(_BATCHES):
+        return BATCH_MAX_BYTES
+    return HEARTBEAT_MAX_BYTES if path.endswith(":heartbeat") else COMMAND_MAX_BYTES
+
+
+class Edge:
+    """Wraps ``app``; more than ``max_in_flight`` requests at once are refused with rate_limited.
+
+    Long polls do not count: they wait, they do not work. The count is of this process and of this moment only.
+    """
+
+    def __init__(self, app: App, max_in_flight: int) -> None:
+        self._app = app
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = _read_headers(scope)
+        limit = body_limit_bytes(scope["path"])
+        if length is not None and length > limit:
+            await self._refuse(Code.PAYLOAD_TOO_LARGE, f"the body is over {limit} bytes", scope, receive, send)
+            return
+        if scope["path"].endswith(_LONG_POLL):
+            await self._app(scope, _bounded(receive, limit), send)
+            return
+        if self._in_flight >= self._max_in_flight:
+            detail = f"{self._max_in_flight} requests are in flight in this process"
+            await self._refuse(Code.RATE_LIMITED, detail, scope, receive, send)
+            return
+        self._in_flight += 1
+        try:
+            await self._app(scope, receive if length is not None else _bounded(receive, limit), send)
+        finally:
+            self._in_flight -= 1
+
+    @staticmethod
+    async def _refuse(code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = render(ContractError(code, detail), scope["slipway.trace_id"])
+        answer.headers["Connection"] = "close"  # the body was not read, so the connection cannot be used again
+        await answer(scope, receive, send)
+
+
+def _read_headers(scope: Scope) -> int | None:
+    """Set the trace of ``scope`` from its traceparent, or a new one; return the Content-Length, if it has one."""
+    length: int | None = None
+    scope["slipway.trace_id"] = trace_id = None
+    scope["slipway.traceparent"] = None
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = int(value) if value.isdigit() else None
+        elif name == b"traceparent" and (match := _TRACEPARENT.match(value)) and match[1] != _NO_TRACE:
+            trace_id = match[1].decode()
+            scope["slipway.traceparent"] = match[0].decode()
+    scope["slipway.trace_id"] = trace_id or secrets.token_hex(16)
+    return length
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Return ``receive`` counting the body: it is refused as soon as it is over ``limit``, not when it was read."""
+    read = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise ContractError(Code.PAYLOAD_TOO_LARGE, f"the body is over {limit} bytes")
+        return message
+
+    return counted

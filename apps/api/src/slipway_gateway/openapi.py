@@ -1,0 +1,66 @@
+"""The API's description: request bodies from the models, refusals from the error table."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from slipway_contracts.errors import ERRORS, Code
+from slipway_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
+
+_REF = "#/components/schemas/{model}"
+_ANY_ROUTE = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.RATE_LIMITED, Code.PRODUCT_STORE_UNAVAILABLE)
+
+
+def takes(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that reads its body as ``model``."""
+    _BODIES.add(model)
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+_BODIES: set[type[BaseModel]] = {Problem}
+
+
+def refusals(*codes: Code, public: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer ``codes``, beside those any route may answer."""
+    by_status: dict[int, list[Code]] = {}
+    for code in (*(() if public else _ANY_ROUTE), *codes):
+        by_status.setdefault(ERRORS[code].status, []).append(code)
+    schema = {"$ref": _REF.format(model=Problem.__name__)}
+    return {
+        status: {
+            "description": "; ".join(f"`{code}`: {ERRORS[code].meaning}" for code in found),
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}},
+        }
+        for status, found in sorted(by_status.items())
+    }
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of ``app``."""
+    document = get_openapi(
+        title="Slipway gateway",
+        version="1",
+        summary="Submit, follow and cancel jobs on bring-your-own AiiDA and Slurm",
+        routes=app.routes,
+        separate_input_output_schemas=False,
+    )
+    bodies = sorted(_BODIES, key=lambda model: model.__name__)
+    _, extra = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in extra.get("$defs", {}).items():
+        schemas.setdefault(name, schema)
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own shape, which is never answered
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None) if _is_fastapis(operation) else None
+    return document
+
+
+def _is_fastapis(operation: dict[str, Any]) -> bool:
+    answer = operation["responses"].get("422", {})
+    return "application/json" in answer.get("content", {})

@@ -1,0 +1,183 @@
+"""Surfaces 1 and 5, and the reads of jobs."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import Response
+
+from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
+from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
+from slipway_contracts.errors import ERRORS, Code
+from slipway_contracts.fields import ID_PATTERN
+from slipway_contracts.projection_update import ProjectionState
+from slipway_contracts.reads import PAGE_MAX, Job, JobPage, Projection, Timeline
+from slipway_contracts.submit_job_command import (
+    BatchSubmitRequest,
+    BatchSubmitResponse,
+    SubmitJobAccepted,
+    SubmitJobCommand,
+    SubmitOutcome,
+)
+from slipway_gateway import context, logs
+from slipway_gateway.auth.users import Caller
+from slipway_gateway.openapi import refusals, takes
+from slipway_gateway.ports import JobFilter
+from slipway_gateway.problems import problem_of
+from slipway_gateway.routes.answers import answer
+from slipway_gateway.usecases import cancel, reads, submit
+
+router = APIRouter(prefix="/api/runtime", tags=["jobs"])
+
+ACCEPTED = 202
+REPLAYED = {IDEMPOTENT_REPLAYED_HEADER: "true"}
+
+User = Annotated[Caller, Depends(context.user)]
+JobId = Annotated[str, Path(pattern=ID_PATTERN)]
+Workspace = Annotated[str | None, Query(pattern=ID_PATTERN, description="Needed where the token lists several")]
+
+_SUBMIT_CODES = (
+    Code.INVALID_REQUEST,
+    Code.MANAGEMENT_NODE_NOT_FOUND,
+    Code.IDEMPOTENCY_CONFLICT,
+    Code.JOB_ACTIVE,
+    Code.PAYLOAD_TOO_LARGE,
+    Code.POLICY_REJECTED,
+    Code.QUOTA_EXCEEDED,
+    Code.EXECUTION_UNAVAILABLE,
+)
+
+
+def _admission(request: Request, caller: Caller) -> submit.Admission:
+    services = context.services_of(request)
+    return submit.Admission(
+        caller=caller,
+        now=services.clock(),
+        trace_id=context.trace_id_of(request),
+        traceparent=context.traceparent_of(request),
+        max_open=services.settings.max_open_jobs,
+        overdue_seconds=services.settings.node_overdue_seconds,
+    )
+
+
+@router.post(
+    "/jobs:submit",
+    operation_id="submitJob",
+    status_code=ACCEPTED,
+    response_model=SubmitJobAccepted,
+    responses=refusals(*_SUBMIT_CODES),
+    openapi_extra=takes(SubmitJobCommand),
+)
+async def submit_job(request: Request, caller: User) -> Response:
+    """Submit a job: 202 once its submission is committed, or the first answer again for a replay."""
+    command = await context.parsed(request, SubmitJobCommand)
+    done = await submit.submit(context.services_of(request).store, _admission(request, caller), command)
+    logs.submitted(command, done)
+    return answer(done.accepted, ACCEPTED, REPLAYED if done.replayed else None)
+
+
+@router.post(
+    "/jobs:batchSubmit",
+    operation_id="submitJobs",
+    response_model=BatchSubmitResponse,
+    responses=refusals(Code.INVALID_REQUEST, Code.PAYLOAD_TOO_LARGE),
+    openapi_extra=takes(BatchSubmitRequest),
+)
+async def submit_jobs(request: Request, caller: User) -> Response:
+    """Submit up to 500 jobs, an outcome each."""
+    batch = await context.parsed(request, BatchSubmitRequest)
+    store, admission = context.services_of(request).store, _admission(request, caller)
+    outcomes = await submit.submit_batch(store, admission, batch.commands)
+    return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
+
+
+def _outcome(outcome: submit.Outcome, trace_id: str) -> SubmitOutcome:
+    if isinstance(outcome, submit.Submitted):
+        return SubmitOutcome(status=ACCEPTED, idempotent_replayed=outcome.replayed, accepted=outcome.accepted)
+    return SubmitOutcome(status=ERRORS[outcome.code].status, problem=problem_of(outcome, trace_id))
+
+
+@router.post(
+    "/jobs/{job_id}:cancel",
+    operation_id="cancelJob",
+    status_code=ACCEPTED,
+    response_model=CancelAccepted,
+    responses=refusals(
+        Code.INVALID_REQUEST, Code.JOB_NOT_FOUND, Code.SUBMISSION_SUPERSEDED, Code.JOB_TERMINAL, Code.PAYLOAD_TOO_LARGE
+    ),
+    openapi_extra=takes(CancelJobCommand, required=False),
+)
+async def cancel_job(request: Request, caller: User, job_id: JobId, workspace_id: Workspace = None) -> Response:
+    """Cancel a job: 202 once the cancel is recorded."""
+    body = await request.body()
+    command = context.parse(body, CancelJobCommand, Code.INVALID_REQUEST) if body else CancelJobCommand()
+    services = context.services_of(request)
+    accepted = await cancel.cancel(
+        services.store,
+        caller.scope(workspace_id),
+        job_id,
+        command,
+        by=caller.user_id,
+        now=services.clock(),
+        trace_id=context.trace_id_of(request),
+    )
+    logs.cancel_recorded(accepted)
+    return answer(accepted, ACCEPTED)
+
+
+def _filters(
+    state: Annotated[list[ProjectionState] | None, Query(description="Repeatable; any when left out")] = None,
+    management_node_id: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
+    submitted_after: Annotated[datetime | None, Query(description="RFC 3339")] = None,
+    submitted_before: Annotated[datetime | None, Query(description="RFC 3339")] = None,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+) -> JobFilter:
+    return JobFilter(
+        states=frozenset(state or ()),
+        management_node_id=management_node_id,
+        submitted_after=context.in_utc("submitted_after", submitted_after),
+        submitted_before=context.in_utc("submitted_before", submitted_before),
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+@router.get("/jobs", operation_id="listJobs", response_model=JobPage, responses=refusals(Code.INVALID_REQUEST))
+async def list_jobs(
+    request: Request, caller: User, filters: Annotated[JobFilter, Depends(_filters)], workspace_id: Workspace = None
+) -> Response:
+    """List the workspace's jobs, newest submission first."""
+    services = context.services_of(request)
+    overdue = services.settings.node_overdue_seconds
+    scope = caller.scope(workspace_id)
+    return answer(await reads.list_jobs(services.store, scope, filters, now=services.clock(), overdue_seconds=overdue))
+
+
+async def _job(request: Request, caller: Caller, job_id: str, workspace_id: str | None) -> Job:
+    services = context.services_of(request)
+    overdue = services.settings.node_overdue_seconds
+    scope = caller.scope(workspace_id)
+    return await reads.read_job(services.store, scope, job_id, now=services.clock(), overdue_seconds=overdue)
+
+
+_NO_JOB = refusals(Code.INVALID_REQUEST, Code.JOB_NOT_FOUND)
+
+
+@router.get("/jobs/{job_id}", operation_id="getJob", response_model=Job, responses=_NO_JOB)
+async def get_job(request: Request, caller: User, job_id: JobId, workspace_id: Workspace = None) -> Response:
+    """Read a job: its projection and the command of its current submission."""
+    return answer(await _job(request, caller, job_id, workspace_id))
+
+
+@router.get("/jobs/{job_id}/projection", operation_id="getProjection", response_model=Projection, responses=_NO_JOB)
+async def get_projection(request: Request, caller: User, job_id: JobId, workspace_id: Workspace = None) -> Response:
+    """Read a job's projection."""
+    return answer((await _job(request, caller, job_id, workspace_id)).projection)
+
+
+@router.get("/jobs/{job_id}/timeline", operation_id="getTimeline", response_model=Timeline, responses=_NO_JOB)
+async def get_timeline(request: Request, caller: User, job_id: JobId, workspace_id: Workspace = None) -> Response:
+    """Read a job's changes, oldest first, over all its attempts."""
+    store, scope = context.services_of(request).store, caller.scope(workspace_id)
+    return answer(await reads.read_timeline(store, scope, job_id))

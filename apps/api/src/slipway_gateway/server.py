@@ -1,0 +1,67 @@
+"""Running the application under uvicorn: a ready line, long polls that end at shutdown, no access log."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from slipway_gateway import logs
+from slipway_gateway.app import build, serving
+from slipway_gateway.edge import Edge
+from slipway_gateway.settings import Settings
+
+SHUTDOWN_SECONDS = 10
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Ends long polls as soon as it is asked to stop, so that a stop takes no long poll's time."""
+
+    def __init__(self, config: uvicorn.Config, application: FastAPI) -> None:
+        super().__init__(config)
+        self._application = application
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT as a wish to end; uvicorn's own raises them again, and a clean end is no failure."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say where in one line."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            print(f"slipway-gateway ready at http://{host}:{port}", flush=True)  # noqa: T201 - what a caller waits for
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let long polls end, then everything else."""
+        self._application.state.services.stopping.set()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; return the exit code. Raises OSError when the address cannot be bound."""
+    logs.configure()
+    listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+    application = build(serving(settings))
+    edge = Edge(application, settings.max_in_flight)
+    config = uvicorn.Config(
+        edge,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        server_header=False,
+    )
+    server = Server(config, application)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1

@@ -1,0 +1,135 @@
+"""Apply ExecutionEvents to the projection (docs/contracts/execution-event.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from pydantic import ValidationError
+
+from slipway_contracts.compatibility import UnknownWordError, normalise
+from slipway_contracts.errors import Code
+from slipway_contracts.execution_event import ExecutionEvent, event_id_for
+from slipway_contracts.lifecycle import Applied, Duplicate, Refused, Verdict, to_projection
+from slipway_contracts.problem import FieldError
+from slipway_contracts.projection_update import ProjectionUpdate
+from slipway_gateway.context import field_errors
+from slipway_gateway.ports import NodeRecord, ProductStore, SubmissionTarget
+from slipway_gateway.problems import ContractError
+
+EVENT_CODES: Mapping[Code, Code] = {
+    Code.PROJECTION_TARGET_NOT_FOUND: Code.SUBMISSION_NOT_FOUND,
+    Code.PROJECTION_EVENT_ID_CONFLICT: Code.EVENT_ID_CONFLICT,
+    Code.INVALID_PROJECTION_UPDATE: Code.INVALID_EVENT,
+    Code.INVALID_PROJECTION_TRANSITION: Code.INVALID_TRANSITION,
+}
+"""Surface 3's code → surface 2's word for it; a gap is event_gap instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who delivers, when, and whether in contract 1 (else in an older emitter's words)."""
+
+    node: NodeRecord
+    received_at: datetime
+    contract_1: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The event is in the projection; ``idempotent`` when it already was."""
+
+    idempotent: bool
+
+
+Outcome = Ingested | ContractError
+
+
+async def ingest(
+    store: ProductStore, delivery: Delivery, events: Sequence[Mapping[str, Any]], *, job_id: str | None = None
+) -> list[Outcome]:
+    """Apply events in order, each answered on its own, all that hold in one transaction.
+
+    After a submission's first event that fails, its later ones are not tried and answer event_gap. ``job_id`` is the
+    path's, where the path names one: an event of another job does not hold.
+    """
+    read = [_read(event, job_id, contract_1=delivery.contract_1) for event in events]
+    ids = {event.submission_id for event in read if isinstance(event, ExecutionEvent)}
+    node_id = delivery.node.management_node_id
+    targets = await store.submission_targets(node_id, sorted(ids)) if ids else {}
+    judged = _judged(events, read, targets)
+    updates = {position: update for position, update in enumerate(judged) if isinstance(update, ProjectionUpdate)}
+    if not updates:
+        return [outcome for outcome in judged if isinstance(outcome, ContractError)]
+    verdicts = await store.apply_projection_updates(
+        list(updates.values()), received_at=delivery.received_at, synthesize_running=not delivery.contract_1
+    )
+    applied = dict(zip(updates, map(_outcome, verdicts), strict=True))
+    return [
+        outcome if isinstance(outcome, ContractError) else applied[position] for position, outcome in enumerate(judged)
+    ]
+
+
+def _judged(
+    events: Sequence[Mapping[str, Any]],
+    read: Sequence[ExecutionEvent | ContractError],
+    targets: Mapping[str, SubmissionTarget],
+) -> list[ProjectionUpdate | ContractError]:
+    """Return each event's update, or why it has none; behind a submission's first failure everything is a gap."""
+    failed: set[object] = set()
+    judged: list[ProjectionUpdate | ContractError] = []
+    for raw, event in zip(events, read, strict=True):
+        submission_id = event.submission_id if isinstance(event, ExecutionEvent) else raw.get("submission_id")
+        outcome: ProjectionUpdate | ContractError
+        if submission_id is not None and submission_id in failed:
+            outcome = ContractError(Code.EVENT_GAP, "an earlier event of this submission was refused")
+        elif isinstance(event, ContractError):
+            outcome = event
+        else:
+            outcome = _update(event, targets.get(event.submission_id))
+        if isinstance(outcome, ContractError) and isinstance(submission_id, str):
+            failed.add(submission_id)
+        judged.append(outcome)
+    return judged
+
+
+def _read(event: Mapping[str, Any], job_id: str | None, *, contract_1: bool) -> ExecutionEvent | ContractError:
+    """Return the event as contract 1 has it, or invalid_event with the fields that do not hold."""
+    try:
+        read = ExecutionEvent.model_validate(event if contract_1 else normalise(event))
+    except ValidationError as error:
+        return ContractError(Code.INVALID_EVENT, "the event does not hold", field_errors(error))
+    except UnknownWordError as error:
+        return _invalid(error.field, str(error))
+    if job_id is not None and read.job_id != job_id:
+        return _invalid("job_id", "is not the path's")
+    if contract_1 and read.event_id != event_id_for(read.submission_id, read.execution_id, read.state):
+        return _invalid("event_id", "must be the UUIDv5 of (submission_id, execution_id, state)")
+    return read
+
+
+def _update(event: ExecutionEvent, target: SubmissionTarget | None) -> ProjectionUpdate | ContractError:
+    """Return the event's projection update; its tenant, workspace and job must be those of its submission."""
+    if target is None:
+        return ContractError(Code.SUBMISSION_NOT_FOUND, f"this node has no submission {event.submission_id}")
+    if (event.tenant_id, event.workspace_id) != (target.scope.tenant_id, target.scope.workspace_id):
+        return ContractError(Code.FORBIDDEN, "tenant_id and workspace_id are not the submission's")
+    if event.job_id != target.job_id:
+        return ContractError(Code.SUBMISSION_NOT_FOUND, "the submission is another job's")
+    return to_projection(event, target.attempt)
+
+
+def _outcome(verdict: Verdict) -> Outcome:
+    match verdict:
+        case Applied():
+            return Ingested(idempotent=False)
+        case Duplicate():
+            return Ingested(idempotent=True)
+        case Refused(code, detail, gap):
+            return ContractError(Code.EVENT_GAP if gap else EVENT_CODES[code], detail)
+        case _:
+            assert_never(verdict)
+
+
+def _invalid(field: str, message: str) -> ContractError:
+    return ContractError(Code.INVALID_EVENT, f"{field} {message}", [FieldError(field=field, message=message)])

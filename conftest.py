@@ -1,0 +1,45 @@
+"""What every test shares: which real services are here, and what their absence means."""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+REQUIRED = os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1"
+
+
+@functools.cache
+def _answers(*argv: str) -> bool:
+    try:
+        return subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+# Each is asked once: a test run is short, and a service that goes away in the middle is a failure anyway.
+SERVICES: dict[str, Callable[[], bool]] = {
+    "aiida": lambda: shutil.which("verdi") is not None,
+    "slurm": lambda: _answers("sinfo", "-h"),
+    "pw.x": lambda: shutil.which("pw.x") is not None,
+    "pnpm": lambda: shutil.which("pnpm") is not None,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a test whose service is missing, or let it fail where services are required."""
+    if REQUIRED:
+        return
+    for item in items:
+        for mark in item.iter_markers("service"):
+            if not SERVICES[mark.args[0]]():
+                item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} is not here"))
+
+
+@pytest.fixture(autouse=True)
+def _required_service(request: pytest.FixtureRequest) -> None:
+    for mark in request.node.iter_markers("service"):
+        if REQUIRED and not SERVICES[mark.args[0]]():
+            pytest.fail(f"{mark.args[0]} is required and not here")
