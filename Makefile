@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check contract bench clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: ## run two real jobs from submit to visible result; leaves nothing running
+	@scripts/bootstrap.sh demo && .venv/bin/python tools/demo.py
+
+dev: ## keep a gateway and a node up, and print URL, token and next commands
+	@scripts/bootstrap.sh demo && .venv/bin/python tools/demo.py --keep
+
+test: ## everything; as root it installs and starts the services that tests need
+	@scripts/test.sh
+
+check: ## lint, types, layers: Python and TypeScript
+	@scripts/check.sh
+
+contract: ## the two drift checks; both always run
+	@scripts/contract.sh
+
+bench: ## the limits, measured side by side in one run
+	@scripts/bootstrap.sh dev && .venv/bin/python -m benchmarks
+
+clean: ## everything that was installed or run here
+	@rm -rf .venv .tools .slipway node_modules packages/api-client/node_modules

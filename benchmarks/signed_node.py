@@ -1,0 +1,63 @@
+"""A node that only says it is there: enrols and sends heartbeats, so that the gateway accepts jobs for it."""
+
+import base64
+import hashlib
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from local_stack import Gateway
+
+from slipway_contracts.node_protocol import NODE_TOKEN_AUDIENCE
+
+POLICY = {
+    "policy_version": "bench",
+    "queues": {"default": {"limits": {"cpu": 64, "memory_mib": 1_000_000, "walltime_seconds": 864_000}}},
+    "input_prefixes": ["https://inputs.example/"],
+}
+
+
+@dataclass
+class SignedNode:
+    """An enrolled node's identity and key."""
+
+    gateway: Gateway
+    key: Ed25519PrivateKey
+    node_id: str = ""
+
+    @classmethod
+    def enrolled(cls, gateway: Gateway) -> "SignedNode":
+        """Enrol a new node at ``gateway``."""
+        node = cls(gateway, Ed25519PrivateKey.generate())
+        admin = gateway.token(user="admin", role="admin")
+        join = gateway.call("POST", "/api/runtime/nodes/join-tokens", token=admin, body={})
+        public = base64.urlsafe_b64encode(node.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+        body = {"token": join["token"], "public_key": public}
+        node.node_id = str(node._post("/api/runtime/nodes:enroll", body)["management_node_id"])
+        return node
+
+    def heartbeat(self) -> None:
+        """Say that the node is there."""
+        body = {"agent_id": "bench", "journal_id": "bench", "node_version": "bench", "policy": POLICY}
+        self._post(f"/api/runtime/nodes/{self.node_id}:heartbeat", body)
+
+    def _post(self, path: str, body: object) -> dict[str, object]:
+        data = json.dumps(body).encode()
+        now = int(time.time())
+        claims = {"iss": self.node_id, "aud": NODE_TOKEN_AUDIENCE, "iat": now, "exp": now + 30}
+        claims |= {"htm": "POST", "htu": path, "bsh": hashlib.sha256(data).hexdigest()}
+        request = urllib.request.Request(
+            f"{self.gateway.url}{path}",
+            data=data,
+            headers={
+                "Authorization": f"Bearer {jwt.encode(claims, self.key, algorithm='EdDSA')}",
+                "Content-Type": "application/json",
+                "Slipway-Contract": "1",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            result: dict[str, object] = json.loads(answer.read())
+            return result

@@ -1,0 +1,108 @@
+"""SIGKILL of each part in mid-job. What is counted is the job's own side effect, not a log."""
+
+import psutil
+import pytest
+from local_stack import Node, wait_for_node, wait_until
+from product import Stack, counting_job, effects_of
+
+pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(300), pytest.mark.idempotency("execution-event")]
+
+JOB_SECONDS = 4.0
+EVENTS = ["accepted", "running", "completed"]
+
+
+def begin(stack: Stack) -> tuple[str, object]:
+    """Submit a counting job and return when it is in the middle of its work."""
+    uri, effects = counting_job(stack.shared, JOB_SECONDS)
+    job_id = stack.product.submit(uri)
+    wait_until("the job began", lambda: effects_of(effects) == ["began"])
+    return job_id, effects
+
+
+def assert_once(stack: Stack, job_id: str, effects) -> None:
+    """The job ended, its effect is there once, and each of its events is in the timeline once, in order."""
+    assert stack.product.wait(job_id, timeout_seconds=120)["projection_state"] == "succeeded"
+    assert effects_of(effects) == ["began", "ended"]
+    events = [entry for entry in stack.product.timeline(job_id) if entry["kind"] == "event"]
+    assert [entry["source_execution_state"] for entry in events] == EVENTS
+
+
+def engine_processes(node: Node, word: str) -> list[psutil.Process]:
+    """Return the processes of this node's AiiDA whose command line has ``word``."""
+    home = str(node.home / "aiida")
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if word in process.cmdline() and home in process.environ().get("AIIDA_PATH", ""):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_the_gateway_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    stack.gateway.process.kill()
+    wait_until("the job ended while no gateway was there", lambda: effects_of(effects) == ["began", "ended"])
+    stack.gateway.start()
+    assert_once(stack, job_id, effects)
+
+
+def test_the_agent_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    stack.node.process.kill()
+    stack.node.start()
+    assert_once(stack, job_id, effects)
+
+
+def test_the_agent_killed_and_back_only_after_the_job_ended_still_tells_everything(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    stack.node.process.kill()
+    wait_until("the job ended while no agent was there", lambda: effects_of(effects) == ["began", "ended"])
+    stack.node.start()
+    assert_once(stack, job_id, effects)
+
+
+def test_aiidas_worker_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    workers = engine_processes(stack.node, "worker")
+    assert workers, "no AiiDA worker was found to kill"
+    for worker in workers:
+        worker.kill()
+    assert_once(stack, job_id, effects)
+
+
+def test_aiidas_whole_daemon_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    for process in engine_processes(stack.node, "daemon"):
+        process.kill()
+    assert_once(stack, job_id, effects)
+
+
+def test_the_agent_killed_before_it_acked_takes_the_job_up_again(stack: Stack) -> None:
+    stack.node.process.kill()
+    uri, effects = counting_job(stack.shared, 0)
+    job_id = stack.product.submit(uri)
+    stack.node.start()
+    wait_for_node(stack.gateway, stack.node, stack.product.token)
+    assert_once(stack, job_id, effects)
+
+
+def test_everything_killed_at_once_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    stack.gateway.process.kill()
+    stack.node.process.kill()
+    for process in engine_processes(stack.node, "daemon"):
+        process.kill()
+    stack.gateway.start()
+    stack.node.start()
+    assert_once(stack, job_id, effects)
+
+
+def test_the_journal_lost_in_mid_job_is_rebuilt_from_commands_and_labels(stack: Stack) -> None:
+    job_id, effects = begin(stack)
+    stack.node.process.kill()
+    for part in stack.node.home.glob("journal.db*"):
+        part.unlink()
+    stack.node.start()
+    assert_once(stack, job_id, effects)

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs the Debian packages the tests' services come from; does nothing where they are there. Needs root.
+set -euo pipefail
+missing=()
+command -v sbatch >/dev/null && command -v munged >/dev/null || missing+=(slurm-wlm munge)
+command -v pw.x >/dev/null || missing+=(quantum-espresso quantum-espresso-data)
+[ -e /usr/share/espresso/pseudo/Si.pz-vbc.UPF ] || missing+=(quantum-espresso-data)
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+[ ${#missing[@]} = 0 ] && exit 0
+echo "slipway: installing ${missing[*]}" >&2
+apt-get update -qq >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
