@@ -87,7 +87,7 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
 
 
 @app.command
-def enroll(  # noqa: PLR0913 - one parameter an option
+def enroll(
     *,
     token: Annotated[str, Parameter(env_var="SLIPWAY_JOIN_TOKEN", help="The join token that an admin was given")],
     gateway: Annotated[str, Parameter(env_var="SLIPWAY_GATEWAY", help="The gateway's URL")] = DEFAULT_GATEWAY,

@@ -27,7 +27,7 @@ Fetch = Callable[[str, Path, Sequence[str]], Awaitable[object]]
 class Publish(Protocol):
     """Copies a folder of results below an artifact prefix; returns output_uri and metadata_uri. Blocks."""
 
-    def __call__(  # noqa: D102, PLR0913 - the class says it; these are the parts of a result's address
+    def __call__(  # noqa: D102 - the class says it; these are the parts of a result's address
         self, folder: Path, artifact_prefix: str, *, tenant_id: str, workspace_id: str, job_id: str, submission_id: str
     ) -> tuple[str, str | None]: ...
 

@@ -28,6 +28,7 @@ class Daemon:
         if self.runs() and not self._is_of_other_code() and not _workers_lost_their_broker():
             return False
         self.stop()
+        _forget_where_the_broker_was()
         try:
             client.start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
@@ -116,6 +117,15 @@ def _is_ours(process: Any, config_folder: str) -> bool:
         return bool(process.environ().get("AIIDA_PATH") == config_folder)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def _forget_where_the_broker_was() -> None:
+    """Remove what a killed broker left: a worker that starts before the new one would connect there, and stay deaf."""
+    from aiida.manage.manager import get_manager
+
+    broker = get_manager().get_broker()
+    for file in (broker._service_sockets_file, broker._service_pid_file, broker._service_status_file):  # noqa: SLF001 - no public word
+        file.unlink(missing_ok=True)
 
 
 def _forget_broker() -> None:

@@ -45,7 +45,7 @@ class _Errand:
     pseudo_folders: Sequence[Path]
 
 
-async def fetch(  # noqa: PLR0913 - what a node's admin decides, each named
+async def fetch(
     input_uri: str,
     workspace: Path,
     prefixes: Sequence[str],

@@ -13,7 +13,7 @@ class StoreUnavailableError(Exception):
     """The artifact store did not take the results: nothing is lost, try again."""
 
 
-def publish(  # noqa: PLR0913 - the parts of a result's address, each named
+def publish(
     folder: Path, artifact_prefix: str, *, tenant_id: str, workspace_id: str, job_id: str, submission_id: str
 ) -> tuple[str, str | None]:
     """Copy ``folder`` below ``artifact_prefix`` and return output_uri and metadata_uri.
