@@ -1,6 +1,7 @@
 """What every test shares: which real services are here, and what their absence means."""
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ def _answers(*argv: str) -> bool:
 
 # Each is asked once: a test run is short, and a service that goes away in the middle is a failure anyway.
 SERVICES: dict[str, Callable[[], bool]] = {
-    "aiida": lambda: shutil.which("verdi") is not None,
+    "aiida": lambda: importlib.util.find_spec("aiida") is not None,
     "slurm": lambda: _answers("sinfo", "-h"),
     "pw.x": lambda: shutil.which("pw.x") is not None,
     "pnpm": lambda: shutil.which("pnpm") is not None,
