@@ -1,7 +1,6 @@
 """Watching: what the engine sees of open executions becomes events, in order, and ends go on to be finished."""
 
 import asyncio
-import contextlib
 from dataclasses import replace
 
 import structlog
@@ -48,18 +47,23 @@ class Watching:
     async def _wait(self, open_executions: int) -> None:
         """Wait for a change at the engine, or for a launch where nothing is open."""
         timing = self._context.timing
-        woken = asyncio.create_task(self._context.wakes.watching.wait(timing.look))
-        changed = asyncio.create_task(self._changed() if open_executions else asyncio.sleep(timing.look))
-        _, pending = await asyncio.wait({woken, changed}, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        waits = [
+            asyncio.create_task(self._context.wakes.watching.wait(timing.look)),
+            asyncio.create_task(self._changed() if open_executions else asyncio.sleep(timing.look)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            # Not one by one under a suppressed CancelledError: that would swallow this task's own.
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _changed(self) -> None:
         try:
             await self._context.engine.changed(self._context.timing.look)
-        except EngineUnavailableError:
+        except Exception as error:  # noqa: BLE001 - who cannot be told of changes looks now and then
+            _log.warning("changes_not_told", detail=f"{type(error).__name__}: {error}")
             await self._context.pause(self._context.timing.look)
 
     async def _look(self) -> int:
