@@ -4,7 +4,7 @@ Every method may be called again after a kill at any point: ``find`` before ``la
 exactly one, and the engine's own record (label → process → state) is the truth that lost events are rebuilt from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.node_protocol import NodeCommand
 
 
@@ -102,6 +103,10 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """Let the engine go down cleanly; scheduler jobs run on and are taken up at the next start."""
+        ...
+
+    def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
+        """Judge what is launched from now on by ``policy``; ``program_paths`` is where its programs lie off the PATH."""
         ...
 
     async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:

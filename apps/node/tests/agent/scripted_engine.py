@@ -8,13 +8,14 @@ import asyncio
 import json
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from slipway_contracts.node_policy import NodePolicy
 from slipway_node.ports import (
     Collected,
     EngineUnavailableError,
@@ -42,6 +43,8 @@ class ScriptedEngine:
         self.refusal: RefusedJobError | None = None
         self.first_phase = first_phase
         self.kill_works = True
+        self.policy: NodePolicy | None = None
+        self.program_paths: Mapping[str, str] = {}
         self._changes = asyncio.Event()
 
     # what a test says
@@ -64,6 +67,9 @@ class ScriptedEngine:
 
     async def stop(self) -> None:
         self.asked["stop"] += 1
+
+    def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
+        self.policy, self.program_paths = policy, program_paths
 
     async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
         self._ask("find")

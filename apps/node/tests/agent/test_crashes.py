@@ -49,6 +49,9 @@ class MortalEngine:
         self._engine = engine
         self._reaper = reaper
 
+    def use_policy(self, *arguments) -> None:
+        self._engine.use_policy(*arguments)
+
     def __getattr__(self, name: str):
         async def call(*arguments):
             self._reaper.cross(f"before engine.{name}")

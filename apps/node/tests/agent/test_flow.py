@@ -143,6 +143,14 @@ async def test_a_wider_limit_in_the_policy_file_lets_the_next_job_start(lab):
         await lab.gateway.until(lambda: lab.gateway.states(second) == [ACCEPTED])
 
 
+async def test_the_engine_is_told_of_programs_that_the_policy_gains(lab):
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.beats)
+        lab.write_policy(POLICY.replace("python3: }", "python3: , lmp: /opt/lmp}"))
+        await lab.gateway.until(lambda: lab.engine.program_paths == {"lmp": "/opt/lmp"})
+    assert lab.engine.policy.programs == ["lmp", "python3"]
+
+
 async def test_a_policy_file_that_does_not_hold_changes_nothing_and_is_told(lab):
     async with lab.agent():
         await lab.gateway.until(lambda: lab.gateway.beats)

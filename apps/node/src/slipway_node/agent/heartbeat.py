@@ -82,6 +82,7 @@ class Heartbeat:
         if read != self._context.policy.value:
             _log.info("policy_changed", policy_version=read.policy.policy_version)
             self._context.policy.value = read
+            self._context.engine.use_policy(read.policy, read.program_paths)
             self._context.wakes.starting()
 
     async def _request(self) -> HeartbeatRequest:

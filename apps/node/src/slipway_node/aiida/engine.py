@@ -59,6 +59,10 @@ class AiidaEngine:
         finally:
             await asyncio.to_thread(self._thread.close)
 
+    def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
+        """Judge what is launched from now on by ``policy``."""
+        self._policy, self._program_paths = policy, program_paths
+
     async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
         """Return submission_id → execution_id for those that have a process."""
         return await self._thread.run(queries.execution_ids, submission_ids)
