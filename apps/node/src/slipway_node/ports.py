@@ -106,7 +106,7 @@ class Engine(Protocol):
         ...
 
     def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
-        """Judge what is launched from now on by ``policy``; ``program_paths`` is where its programs lie off the PATH."""
+        """Judge later launches by ``policy``; ``program_paths`` says where programs lie that are not on the PATH."""
         ...
 
     async def find(self, submission_ids: Sequence[str]) -> dict[str, str]:
