@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import JsonValue
+
 from slipway_node.journal import CommandState, OutboxState
 from slipway_node.status import Status
 
@@ -51,12 +53,18 @@ def _seen(status: Status) -> list[str]:
         f"last contact:  {contact}" + (f"; since then: {seen.last_error}" if seen.last_error else ""),
         f"lease:         epoch {seen.epoch or 'none'}, node {seen.node_state or 'unknown'}",
         f"clock:         {_skew(seen.clock_skew_seconds)}",
-        f"engine:        {', '.join(f'{key} {value}' for key, value in seen.engine.items())}",
+        f"engine:        {', '.join(f'{key} {_plain(value)}' for key, value in seen.engine.items())}",
         f"policy:        version {seen.policy_version}",
     ]
     if seen.policy_error:
         lines.append(f"policy file:   not taken: {seen.policy_error}")
     return lines
+
+
+def _plain(value: JsonValue) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _skew(seconds: float) -> str:

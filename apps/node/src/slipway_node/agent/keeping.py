@@ -32,7 +32,7 @@ class Keeping:
             _log.error("engine_not_started", detail=str(error))
             self._context.sight.health = {"engine": "unavailable", "detail": str(error)}
             return False
-        self._context.sight.health = {"engine": "started"}
+        await self._ask()
         self._context.engine_up.set()
         _log.info("engine_started")
         return True
