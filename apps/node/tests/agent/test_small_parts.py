@@ -59,13 +59,14 @@ def test_a_token_is_signed_for_one_request_and_a_minute(tmp_path):
 
 
 @given(skew=st.floats(-1e6, 1e6), answer_seconds=st.floats(0, 1.5))
-def test_the_corrected_clock_is_within_its_tolerance(skew, answer_seconds):
+def test_the_corrected_clock_is_within_its_tolerance_and_what_the_header_cannot_tell(skew, answer_seconds):
     moment = [NOW]
     clock = Clock(lambda: moment[0] + timedelta(seconds=skew))
     asked_at = clock.system()
     moment[0] += timedelta(seconds=answer_seconds)
     clock.learn(format_datetime(moment[0].replace(microsecond=0), usegmt=True), asked_at)
-    assert abs(clock.now() - moment[0]) <= timedelta(seconds=TOLERATED_SECONDS)
+    untold = (1 + answer_seconds) / 2  # whole seconds, at an unknown moment between asking and answering
+    assert abs(clock.now() - moment[0]) <= timedelta(seconds=TOLERATED_SECONDS + untold)
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday"])
