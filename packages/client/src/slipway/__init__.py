@@ -1,7 +1,29 @@
-"""Slipway's Python client: `Slipway` for programs, `slipway` for the command line."""
+"""Slipway's Python client."""
 
-from slipway.client import Slipway
-from slipway.errors import RefusedError, SlipwayError, UnreachableError
-from slipway.packing import pack
+from slipway.client import Slipway, Submission
+from slipway.errors import (
+    ConfigurationError,
+    InputRefusedError,
+    RefusedError,
+    SlipwayError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    WaitTimeoutError,
+    refusal,
+)
+from slipway.transport import NO_RETRIES, Retries
 
-__all__ = ["RefusedError", "Slipway", "SlipwayError", "UnreachableError", "pack"]
+__all__ = [
+    "NO_RETRIES",
+    "ConfigurationError",
+    "InputRefusedError",
+    "RefusedError",
+    "Retries",
+    "Slipway",
+    "SlipwayError",
+    "Submission",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "WaitTimeoutError",
+    "refusal",
+]

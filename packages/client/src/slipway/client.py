@@ -1,71 +1,80 @@
-"""The synchronous SDK: one method a call of the API, typed, with safe retries."""
+"""The client of a Slipway gateway, for product backends, scripts and notebooks (docs/how-to/python.md)."""
 
-import random
-import secrets
-import time
+import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, Unpack
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
-from slipway.credentials import Credentials, Identity, find
-from slipway.errors import SlipwayError, UnreachableError, refusal
+from slipway.batches import batches
+from slipway.claims import Claims, read_claims
+from slipway.completing import SubmitOptions, complete
+from slipway.credentials import DEFAULT_URL, resolve
+from slipway.errors import InputRefusedError, SlipwayError
+from slipway.following import SYSTEM_CLOCK, Clock, Followed
+from slipway.job_file import by_reference, read_job_file
+from slipway.transport import Query, Retries, Transport
 from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
-from slipway_contracts.cancel_job_command import CancelAccepted
-from slipway_contracts.lifecycle import is_terminal
-from slipway_contracts.problem import Problem
+from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
+from slipway_contracts.errors import Code
+from slipway_contracts.fields import ID_PATTERN, Id, rfc3339
 from slipway_contracts.projection_update import ProjectionState
-from slipway_contracts.reads import Job, JobPage, NodeList, NodeView, Projection, Timeline
+from slipway_contracts.reads import PAGE_MAX, Job, JobPage, NodeList, NodeView, Projection, Timeline, TimelineEntry
 from slipway_contracts.submit_job_command import (
-    BATCH_MAX_COMMANDS,
     BatchSubmitResponse,
-    ExecutionProfile,
-    PayloadRef,
-    RequestedBy,
-    ResourceShape,
     SubmitJobAccepted,
     SubmitJobCommand,
     SubmitOutcome,
 )
 
-M = TypeVar("M", bound=BaseModel)
+TIMEOUT_SECONDS = 30.0  # of one try: a durable accept takes milliseconds, a slow network its time
+_RUNTIME = "/api/runtime"
 
-TIMEOUT_SECONDS = 30.0
-TRIES = 5
-BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 0.2, 5.0
-POLL_SECONDS, POLL_MAX_SECONDS = 0.25, 2.0  # streams will replace the poll; it slows down while nothing changes
+
+class Submission(SubmitJobAccepted):
+    """An accepted command: submitting it again with the same key gives the same, as a replay."""
+
+    idempotency_key: Id
+    idempotent_replayed: bool
 
 
 class Slipway:
-    """A gateway, seen by one user.
+    """A gateway, spoken to with one user's token, in one workspace.
 
-    ``url`` and ``token`` default to SLIPWAY_URL and SLIPWAY_TOKEN, then to what `slipway login` kept. Calls are
-    retried, with back-off, where the contract says that may help; a submit is retried under its own idempotency key,
-    so that it happens once. Raises the exceptions of :mod:`slipway.errors`.
+    ``workspace_id`` may be left out where the token lists one only. Methods raise the classes of ``slipway.errors``;
+    what may be retried is retried within ``retries`` first. One instance may serve several threads.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default that fits
         self,
-        url: str | None = None,
-        token: str | None = None,
+        url: str = DEFAULT_URL,
+        token: str = "",
         *,
-        workspace: str | None = None,
+        workspace_id: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        retries: Retries | None = None,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = SYSTEM_CLOCK,
+        draw: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
-        self.credentials: Credentials = find(url, token)
-        self.identity: Identity = self.credentials.identity()
-        self._workspace = workspace
-        self._sleep = sleep
-        self._http = httpx.Client(
-            base_url=f"{self.credentials.url}/api/runtime",
-            headers={"Authorization": f"Bearer {self.credentials.token}"},
-            timeout=TIMEOUT_SECONDS,
-            transport=transport,
+        self._token = token
+        self._workspace_id = workspace_id
+        self._clock = clock
+        self._draw = draw
+        self._gateway = Transport(
+            url, token, retries=retries or Retries(), timeout_seconds=timeout_seconds, transport=transport
         )
+
+    @classmethod
+    def configured(cls, *, workspace_id: str | None = None, retries: Retries | None = None) -> Self:
+        """Return a client with URL and token of the environment, or of `slipway login`; raises ConfigurationError."""
+        found = resolve(workspace_id=workspace_id)
+        return cls(found.url, found.token, workspace_id=found.workspace_id, retries=retries)
 
     def __enter__(self) -> Self:
         return self
@@ -76,169 +85,154 @@ class Slipway:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._http.close()
+        """Give the connections back."""
+        self._gateway.close()
 
     @property
-    def workspace_id(self) -> str:
-        """Return the workspace that calls act in; raises CredentialError where one has to be named."""
-        return self.identity.workspace(self._workspace)
+    def claims(self) -> Claims:
+        """What the token says of its bearer, unverified; raises ConfigurationError."""
+        return read_claims(self._token)
 
-    def command(  # noqa: PLR0913 - the command's fields
+    def prepare(
         self,
-        input_uri: str,
+        file: str | PathLike[str] | None = None,
         *,
-        node: str,
-        queue: str = "default",
-        cpu: int = 1,
-        memory_mib: int = 1024,
-        walltime_seconds: int = 3600,
-        job_id: str | None = None,
-        idempotency_key: str | None = None,
-        qos: str | None = None,
-        account: str | None = None,
-        artifact_bucket: str | None = None,
-        user_id: str | None = None,
+        input_uri: str | None = None,
+        **options: Unpack[SubmitOptions],
     ) -> SubmitJobCommand:
-        """Return a command for the job document at ``input_uri``; ids that are left out are drawn.
+        """Return the command that `submit` would send, with everything filled in.
 
-        Units: vCPU, MiB, seconds.
+        Keep it and pass it to `submit_command`: then a retry, from whatever process, is the same submission. Raises
+        InputRefusedError, FileNotFoundError, ConfigurationError.
         """
-        return SubmitJobCommand(
-            tenant_id=self.identity.tenant_id,
-            workspace_id=self.workspace_id,
-            job_id=job_id or f"job-{secrets.token_hex(6)}",
-            idempotency_key=idempotency_key or str(uuid.uuid4()),
-            management_node_id=node,
-            execution_profile=ExecutionProfile(queue_name=queue, qos=qos, account=account),
-            resource_shape=ResourceShape(cpu=cpu, memory_mib=memory_mib, walltime_seconds=walltime_seconds),
-            payload_ref=PayloadRef(input_uri=input_uri, artifact_bucket=artifact_bucket),
-            requested_by=RequestedBy(user_id=user_id or self.identity.user_id),
+        if (file is None) == (input_uri is None):
+            raise InputRefusedError(
+                Code.INVALID_REQUEST, "file", "give a file or an input URI, and not both", "one of the two"
+            )
+        read = by_reference(input_uri) if input_uri is not None else read_job_file(Path(file or ""))
+        return complete(read.draft, read.name, options, scope=self._scope, nodes=self.nodes, draw=self._draw)
+
+    def submit(
+        self,
+        file: str | PathLike[str] | None = None,
+        *,
+        input_uri: str | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Submission:
+        """Submit a job document, a folder, a bundle, a pw.x input, a command's file; or what lies at ``input_uri``."""
+        return self.submit_command(self.prepare(file, input_uri=input_uri, **options))
+
+    def submit_command(self, command: SubmitJobCommand) -> Submission:
+        """Submit ``command`` (surface 1); a repeated one is answered as the first."""
+        content = command.model_dump_json(exclude_none=True)
+        answer = self._gateway.post(f"{_RUNTIME}/jobs:submit", content, SubmitJobAccepted)
+        return Submission(
+            **answer.body.model_dump(),
+            idempotency_key=command.idempotency_key,
+            idempotent_replayed=answer.headers.get(IDEMPOTENT_REPLAYED_HEADER, "").lower() == "true",
         )
 
-    def submit(self, command: SubmitJobCommand) -> SubmitJobAccepted:
-        """Submit ``command``; submitting it again answers the same."""
-        return self.submit_with_replay(command)[0]
+    def submit_many(self, commands: Iterable[SubmitJobCommand]) -> list[SubmitOutcome]:
+        """Submit all and return an outcome a command, in order; each is accepted or refused on its own.
 
-    def submit_with_replay(self, command: SubmitJobCommand) -> tuple[SubmitJobAccepted, bool]:
-        """Submit ``command``; the second value tells whether an earlier submit had been accepted."""
-        answer = self._call("POST", "/jobs:submit", body=command)
-        return _parsed(answer, SubmitJobAccepted), IDEMPOTENT_REPLAYED_HEADER in answer.headers
-
-    def submit_many(self, commands: Sequence[SubmitJobCommand]) -> list[SubmitOutcome]:
-        """Submit several, 500 a request; an outcome each, in order. A refused one raises nothing."""
-        outcomes: list[SubmitOutcome] = []
-        for start in range(0, len(commands), BATCH_MAX_COMMANDS):
-            batch = [command.model_dump(mode="json") for command in commands[start : start + BATCH_MAX_COMMANDS]]
-            answer = self._call("POST", "/jobs:batchSubmit", body={"commands": batch})
-            outcomes += _parsed(answer, BatchSubmitResponse).outcomes
-        return outcomes
-
-    def cancel(self, job_id: str, *, submission_id: str | None = None) -> CancelAccepted:
-        """Cancel a job; ``submission_id`` is a precondition. Cancelling again is no error."""
-        body = {"submission_id": submission_id} if submission_id else None
-        answer = self._call("POST", f"/jobs/{job_id}:cancel", body=body, params=self._named())
-        return _parsed(answer, CancelAccepted)
+        They are sent in batches as large as the contract allows. `slipway.refusal(outcome.problem)` is a refusal's
+        exception. Where one batch cannot be sent this raises, and the call may be repeated whole: keys replay.
+        """
+        path = f"{_RUNTIME}/jobs:batchSubmit"
+        answers = [self._gateway.post(path, content, BatchSubmitResponse) for content in batches(commands)]
+        return [outcome for answer in answers for outcome in answer.body.outcomes]
 
     def job(self, job_id: str) -> Job:
-        """Return a job: projection and command."""
-        return _parsed(self._call("GET", f"/jobs/{job_id}", params=self._named()), Job)
+        """Return a job's projection and its current submission's command; raises JobNotFoundError."""
+        return self._gateway.get(_job_path(job_id), Job, self._query())
 
     def projection(self, job_id: str) -> Projection:
-        """Return a job's projection."""
-        return _parsed(self._call("GET", f"/jobs/{job_id}/projection", params=self._named()), Projection)
+        """Return a job's state as a person sees it; raises JobNotFoundError."""
+        return self._gateway.get(_job_path(job_id, "/projection"), Projection, self._query())
 
-    def timeline(self, job_id: str) -> Timeline:
-        """Return a job's changes, oldest first."""
-        return _parsed(self._call("GET", f"/jobs/{job_id}/timeline", params=self._named()), Timeline)
+    def timeline(self, job_id: str) -> list[TimelineEntry]:
+        """Return a job's changes, oldest first, over all its attempts; raises JobNotFoundError."""
+        return self._timeline(job_id).entries
 
     def jobs(
-        self, *, states: Iterable[ProjectionState] = (), node: str | None = None, page_size: int = 50
+        self,
+        *,
+        states: Iterable[ProjectionState] = (),
+        management_node_id: str | None = None,
+        submitted_after: datetime | None = None,
+        submitted_before: datetime | None = None,
+        page_size: int = PAGE_MAX,
     ) -> Iterator[Projection]:
-        """Iterate over the workspace's jobs, newest submission first, a page at a time."""
-        params: dict[str, Any] = {**self._named(), "limit": page_size}
-        params |= {"state": [state.value for state in states]} | ({"management_node_id": node} if node else {})
+        """Yield the workspace's jobs, newest submission first, reading page after page as they are asked for."""
+        query: dict[str, str | int | list[str] | None] = {
+            "state": [state.value for state in states],
+            "management_node_id": management_node_id,
+            "submitted_after": None if submitted_after is None else rfc3339(submitted_after),
+            "submitted_before": None if submitted_before is None else rfc3339(submitted_before),
+            "limit": page_size,
+        }
         while True:
-            page = _parsed(self._call("GET", "/jobs", params=params), JobPage)
+            page = self._gateway.get(f"{_RUNTIME}/jobs", JobPage, {**query, **self._query()})
             yield from page.jobs
             if page.next_cursor is None:
                 return
-            params["cursor"] = page.next_cursor
+            query["cursor"] = page.next_cursor
+
+    def follow(
+        self,
+        job_id: str,
+        *,
+        submission_id: str | None = None,
+        timeout_seconds: float | None = None,
+        on_outage: Callable[[SlipwayError], None] | None = None,
+    ) -> Iterator[TimelineEntry]:
+        """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one.
+
+        A gateway that is away for less than two minutes is waited for, and ``on_outage`` told of it. Raises
+        WaitTimeoutError after ``timeout_seconds``.
+        """
+        followed = Followed(lambda: self._timeline(job_id), submission_id, self._clock, on_outage)
+        return followed.changes(timeout_seconds)
+
+    def wait(
+        self, job_id: str, *, submission_id: str | None = None, timeout_seconds: float | None = None
+    ) -> Projection:
+        """Return the job's projection once it is terminal; raises as `follow` does."""
+        for _ in self.follow(job_id, submission_id=submission_id, timeout_seconds=timeout_seconds):
+            pass
+        return self.projection(job_id)
+
+    def cancel(self, job_id: str, *, submission_id: str | None = None) -> CancelAccepted:
+        """Ask that a job be stopped (surface 5); its projection tells whether it was.
+
+        ``submission_id`` names the attempt that is meant. Raises JobTerminalError, SubmissionSupersededError.
+        """
+        content = "" if submission_id is None else CancelJobCommand(submission_id=submission_id).model_dump_json()
+        return self._gateway.post(_job_path(job_id, ":cancel"), content, CancelAccepted, self._query()).body
 
     def nodes(self) -> list[NodeView]:
-        """Return the tenant's nodes."""
-        return _parsed(self._call("GET", "/nodes"), NodeList).nodes
+        """Return the tenant's nodes, by name."""
+        return self._gateway.get(f"{_RUNTIME}/nodes", NodeList, self._query()).nodes
 
-    def watch(self, job_id: str, *, timeout_seconds: float | None = None) -> Iterator[Projection]:
-        """Yield the job's projection as it stands and at each change, until it is terminal.
+    def _timeline(self, job_id: str) -> Timeline:
+        return self._gateway.get(_job_path(job_id, "/timeline"), Timeline, self._query())
 
-        A gateway that is away for a while is asked again. Raises TimeoutError after ``timeout_seconds``.
-        """
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        seen, pause = -1, POLL_SECONDS
-        while True:
-            projection = self.projection(job_id)
-            if projection.change != seen:
-                seen, pause = projection.change, POLL_SECONDS
-                yield projection
-            if is_terminal(projection.projection_state):
-                return
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{job_id} is {projection.projection_state} after {timeout_seconds} s")
-            self._sleep(pause)
-            pause = min(pause * 1.2, POLL_MAX_SECONDS)
+    def _query(self) -> Query:
+        return {"workspace_id": self._workspace_id}
 
-    def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> Projection:
-        """Return the job's terminal projection; raises TimeoutError after ``timeout_seconds``."""
-        *_, last = self.watch(job_id, timeout_seconds=timeout_seconds)
-        return last
-
-    def _named(self) -> dict[str, str]:
-        return {"workspace_id": self.workspace_id}
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: BaseModel | dict[str, Any] | None = None,
-        params: dict[str, Any] | None = None,
-    ) -> httpx.Response:
-        """Call the gateway, again where that may help; raises RefusedError or UnreachableError."""
-        content = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-        for attempt in range(1, TRIES + 1):
-            failure, wait_seconds = self._try(method, path, content, params)
-            if isinstance(failure, httpx.Response):
-                return failure
-            if wait_seconds is None or attempt == TRIES:
-                raise failure
-            backoff = min(BACKOFF_SECONDS * 2**attempt, BACKOFF_MAX_SECONDS)
-            self._sleep(max(wait_seconds, backoff * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, no secret
-        raise AssertionError("unreachable: the last try returned or raised")
-
-    def _try(
-        self, method: str, path: str, content: Any, params: dict[str, Any] | None
-    ) -> tuple[httpx.Response | SlipwayError, float | None]:
-        """Return an answer, or a failure with the least seconds to wait before another try (None: no other try)."""
-        try:
-            answer = self._http.request(method, path, json=content, params=params)
-        except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            return UnreachableError(f"{self.credentials.url} does not answer: {reason}"), 0.0
-        if answer.is_success:
-            return answer, None
-        try:
-            problem = Problem.model_validate_json(answer.content)
-        except ValidationError:
-            stranger = UnreachableError(f"{self.credentials.url} answered {answer.status_code}, and not as a gateway")
-            return stranger, 0.0 if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else None
-        retry_after = answer.headers.get("Retry-After", "0")
-        pause = float(retry_after) if retry_after.isdigit() else 0.0
-        return refusal(problem), pause if problem.retryable else None
+    def _scope(self) -> tuple[str, str, str]:
+        claims = self.claims
+        return claims.tenant_id, claims.workspace(self._workspace_id), claims.user_id
 
 
-def _parsed(answer: httpx.Response, model: type[M]) -> M:
-    try:
-        return model.model_validate_json(answer.content)
-    except ValidationError as error:
-        raise UnreachableError(f"the gateway's answer is not contract 1: {error.error_count()} fields") from None
+def _job_path(job_id: str, rest: str = "") -> str:
+    return f"{_RUNTIME}/jobs/{_checked_id(job_id)}{rest}"
+
+
+def _checked_id(job_id: str) -> str:
+    """Refuse what is no id before it becomes part of a path."""
+    if not re.fullmatch(ID_PATTERN, job_id) or job_id in {".", ".."}:
+        raise InputRefusedError(
+            Code.INVALID_REQUEST, "job_id", f"{job_id!r} is not an id", "letters, digits and . _ ~ -, at most 128"
+        )
+    return job_id

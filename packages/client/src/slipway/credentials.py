@@ -1,85 +1,99 @@
-"""Where to call and as whom: flags, then the environment, then what `slipway login` kept."""
+"""Where URL and token come from: flags, then the environment, then what `slipway login` stored."""
 
-import base64
-import binascii
 import json
 import os
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from platformdirs import user_config_path
+import platformdirs
 
-from slipway.errors import CredentialError
+from slipway.errors import ConfigurationError
+from slipway.transport import checked_url
 
-URL_VARIABLE, TOKEN_VARIABLE = "SLIPWAY_URL", "SLIPWAY_TOKEN"
+DEFAULT_URL = "http://127.0.0.1:8700"
+URL_VARIABLE = "SLIPWAY_URL"
+TOKEN_VARIABLE = "SLIPWAY_TOKEN"  # noqa: S105 - a name, no secret
+WORKSPACE_VARIABLE = "SLIPWAY_WORKSPACE"
+FILE_NAME = "credentials.json"
+PRIVATE_FOLDER_MODE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A gateway's base URL and a user token."""
+    """What a request is made with; ``workspace_id`` None is the token's only workspace."""
 
     url: str
     token: str
+    workspace_id: str | None = None
 
-    def identity(self) -> "Identity":
-        """Return whom the token speaks for; raises CredentialError. The gateway checks it, not we."""
-        try:
-            body = self.token.split(".")[1]
-            claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-            return Identity(claims["sub"], claims["tenant_id"], tuple(claims["workspace_ids"]))
-        except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-            raise CredentialError("the token is not one of Slipway's: it names no user, tenant and workspace") from None
+    def __repr__(self) -> str:
+        """Say everything but the secret, so that no log has it."""
+        return f"Credentials(url={self.url!r}, token=…, workspace_id={self.workspace_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A token's subject, tenant and workspaces."""
-
-    user_id: str
-    tenant_id: str
-    workspace_ids: tuple[str, ...]
-
-    def workspace(self, wanted: str | None) -> str:
-        """Return the wanted workspace, or the only one; raises CredentialError where one has to be named."""
-        if wanted is not None:
-            return wanted
-        if len(self.workspace_ids) != 1:
-            raise CredentialError(f"name one of the token's workspaces: {', '.join(self.workspace_ids)}")
-        return self.workspace_ids[0]
+def credentials_path() -> Path:
+    """Return where `slipway login` stores; XDG_CONFIG_HOME moves it on Linux."""
+    return platformdirs.user_config_path("slipway") / FILE_NAME
 
 
-def kept_file() -> Path:
-    """Return the file that `slipway login` writes."""
-    return user_config_path("slipway") / "credentials.json"
+def resolve(
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    workspace_id: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+    path: Path | None = None,
+) -> Credentials:
+    """Return URL, token and workspace, each from the first place that has it; raises ConfigurationError.
+
+    A stored token goes to the URL it was stored with and to no other.
+    """
+    stored = load(path or credentials_path())
+    chosen_url = gateway_url(url, environment=environment, path=path)
+    fits = stored is not None and stored.url == chosen_url
+    chosen_token = token or environment.get(TOKEN_VARIABLE)
+    workspace = workspace_id or environment.get(WORKSPACE_VARIABLE)
+    if chosen_token is None and stored is not None and fits:
+        chosen_token = stored.token
+        workspace = workspace or stored.workspace_id
+    if not chosen_token:
+        elsewhere = f"; the stored one is for {stored.url}" if stored is not None and not fits else ""
+        raise ConfigurationError(f"there is no token for {chosen_url}{elsewhere}")
+    return Credentials(chosen_url, chosen_token.strip(), workspace)
 
 
-def find(url: str | None = None, token: str | None = None, environment: Mapping[str, str] = os.environ) -> Credentials:
-    """Return the credentials to use; raises CredentialError when there are none."""
-    kept = _kept()
-    url = url or environment.get(URL_VARIABLE) or kept.get("url")
-    token = token or environment.get(TOKEN_VARIABLE) or kept.get("token")
-    if not url or not token:
-        missing = URL_VARIABLE if not url else TOKEN_VARIABLE
-        raise CredentialError(f"no {'URL' if not url else 'token'}: run `slipway login`, or set {missing}")
-    return Credentials(url.rstrip("/"), token)
+def gateway_url(
+    url: str | None = None, *, environment: Mapping[str, str] = os.environ, path: Path | None = None
+) -> str:
+    """Return the gateway's URL alone, as `slipway login` needs it; raises ConfigurationError."""
+    stored = load(path or credentials_path())
+    return checked_url(url or environment.get(URL_VARIABLE) or (stored.url if stored else DEFAULT_URL))
 
 
-def keep(credentials: Credentials) -> Path:
-    """Keep the credentials for this account alone; return the file."""
-    path = kept_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": credentials.url, "token": credentials.token}, file)
-    draft.replace(path)
-    return path
-
-
-def _kept() -> dict[str, str]:
+def load(path: Path) -> Credentials | None:
+    """Return what was stored, or None; raises ConfigurationError for a file that is damaged or cannot be read."""
     try:
-        kept = json.loads(kept_file().read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {name: value for name, value in kept.items() if isinstance(value, str)} if isinstance(kept, dict) else {}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Credentials(checked_url(content["url"]), content["token"], content.get("workspace_id"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+
+
+def store(credentials: Credentials, path: Path) -> None:
+    """Write ``credentials``, readable by this user alone, whole or not at all; raises ConfigurationError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER_MODE)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(credentials), indent=2) + "\n")
+            Path(temporary).replace(path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from error

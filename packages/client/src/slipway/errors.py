@@ -1,130 +1,268 @@
-"""One exception a code of the contract.
+"""What can go wrong, one class a code of the contract (docs/contracts/README.md, "Errors").
 
-SlipwayError
-├── UnreachableError            no answer, or none of Slipway's
-├── CredentialError             no URL or token, or one that cannot be read
-├── PackingError                a job document or its files cannot be sent
-└── RefusedError                an answer with a code; ``problem`` is the whole of it
-    ├── InvalidRequestError     invalid_request
-    ├── PolicyRejectedError     policy_rejected
-    └── …                       see BY_CODE
+::
+
+    SlipwayError
+    ├── ConfigurationError         URL, token or workspace are missing or malformed; nothing was sent
+    ├── InputRefusedError          what was to be sent does not hold; nothing was sent
+    ├── RefusedError               the gateway answered with a code; a class below for each one that it has
+    ├── UnreachableError           no answer came, so the outcome of a write is unknown and its retry is safe
+    │   └── UnexpectedAnswerError  something answered that is no Slipway gateway
+    └── WaitTimeoutError           the job is not at its end yet; it goes on
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from slipway_contracts.errors import Code
 from slipway_contracts.problem import Problem
 
 
 class SlipwayError(Exception):
-    """Everything this package raises."""
+    """The base of all. ``retryable``: the same call may be made again and may then succeed."""
+
+    retryable: bool = False
+    retry_after_seconds: float | None = None
+
+
+class ConfigurationError(SlipwayError):
+    """URL, token or workspace are missing or malformed."""
+
+
+class InputRefusedError(SlipwayError):
+    """What was to be sent does not hold, by the contract's ``code``; ``hint`` says what to do about it."""
+
+    def __init__(self, code: str, field: str, reason: str, hint: str) -> None:
+        super().__init__(f"{code}: {field}: {reason}")
+        self.code = code
+        self.field = field
+        self.reason = reason
+        self.hint = hint
 
 
 class UnreachableError(SlipwayError):
-    """The gateway did not answer, or something that is no gateway did."""
+    """No answer came."""
+
+    retryable = True
 
 
-class CredentialError(SlipwayError):
-    """There is no URL or token, or the token cannot be read."""
+class UnexpectedAnswerError(UnreachableError):
+    """An answer came that no Slipway gateway gives, as from a proxy; 408, 429 and 5xx are retryable."""
+
+    def __init__(self, message: str, *, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = status in _RETRYABLE_STATUSES or status >= _FIRST_SERVER_ERROR
+        self.retry_after_seconds = retry_after_seconds
 
 
-class PackingError(SlipwayError):
-    """A job document, or a file it names, cannot be sent."""
+class WaitTimeoutError(SlipwayError):
+    """The job did not end within the time that the caller gave; it goes on."""
+
+    retryable = True
 
 
 class RefusedError(SlipwayError):
-    """The gateway refused; ``problem`` says why, by code and field."""
+    """The gateway refused, and ``problem`` says why. Raised as it is for a code newer than this client."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
+    CODE: ClassVar[Code | None] = None
+
+    def __init__(self, problem: Problem, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"{problem.code}: {problem.detail}")
         self.problem = problem
+        self.retryable = problem.retryable
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def code(self) -> str:
+        """The contract's code."""
+        return self.problem.code
+
+
+_RETRYABLE_STATUSES = frozenset({408, 429})
+_FIRST_SERVER_ERROR = 500
 
 
 class UnauthorizedError(RefusedError):
-    """The credential is missing, malformed, expired or unknown."""
+    """401 ``unauthorized``."""
+
+    CODE = Code.UNAUTHORIZED
 
 
 class ForbiddenError(RefusedError):
-    """The credential does not cover this."""
+    """403 ``forbidden``."""
+
+    CODE = Code.FORBIDDEN
 
 
 class RateLimitedError(RefusedError):
-    """The gateway has more requests in flight than it takes on."""
+    """429 ``rate_limited``, retryable."""
+
+    CODE = Code.RATE_LIMITED
 
 
 class ProductStoreUnavailableError(RefusedError):
-    """The gateway's store did not answer in time."""
+    """503 ``product_store_unavailable``, retryable."""
+
+    CODE = Code.PRODUCT_STORE_UNAVAILABLE
 
 
 class NotFoundError(RefusedError):
-    """There is no such path, job or node."""
+    """404 ``not_found``: there is no such path."""
+
+    CODE = Code.NOT_FOUND
 
 
-class JobNotFoundError(NotFoundError):
-    """The workspace has no such job."""
+class MethodNotAllowedError(RefusedError):
+    """405 ``method_not_allowed``."""
+
+    CODE = Code.METHOD_NOT_ALLOWED
 
 
-class ManagementNodeNotFoundError(NotFoundError):
-    """The tenant has no such node."""
+class InternalError(RefusedError):
+    """500 ``internal_error``, retryable: a fault of the gateway."""
+
+    CODE = Code.INTERNAL_ERROR
 
 
 class InvalidRequestError(RefusedError):
-    """A field is missing, unknown or malformed."""
+    """400 ``invalid_request``; ``problem.errors`` names the fields."""
+
+    CODE = Code.INVALID_REQUEST
 
 
 class PayloadTooLargeError(RefusedError):
-    """The body or an inline input is over its limit."""
+    """413 ``payload_too_large``."""
+
+    CODE = Code.PAYLOAD_TOO_LARGE
+
+
+class ManagementNodeNotFoundError(RefusedError):
+    """404 ``management_node_not_found``."""
+
+    CODE = Code.MANAGEMENT_NODE_NOT_FOUND
 
 
 class IdempotencyConflictError(RefusedError):
-    """The key was used for another intent."""
+    """409 ``idempotency_conflict``: the key was used for another intent."""
+
+    CODE = Code.IDEMPOTENCY_CONFLICT
 
 
 class JobActiveError(RefusedError):
-    """The job has an open submission under another key."""
+    """409 ``job_active``: the job has an open submission under another key."""
+
+    CODE = Code.JOB_ACTIVE
 
 
 class PolicyRejectedError(RefusedError):
-    """The node's policy does not allow it."""
+    """422 ``policy_rejected``; ``problem.errors`` names rules and allowed values."""
+
+    CODE = Code.POLICY_REJECTED
 
 
 class QuotaExceededError(RefusedError):
-    """The workspace has as many open submissions as it may."""
+    """429 ``quota_exceeded``, retryable as submissions end."""
+
+    CODE = Code.QUOTA_EXCEEDED
 
 
 class ExecutionUnavailableError(RefusedError):
-    """The node is overdue or draining."""
+    """503 ``execution_unavailable``, retryable: the node is overdue or draining."""
+
+    CODE = Code.EXECUTION_UNAVAILABLE
+
+
+class InvalidEventError(RefusedError):
+    """400 ``invalid_event``."""
+
+    CODE = Code.INVALID_EVENT
+
+
+class SubmissionNotFoundError(RefusedError):
+    """404 ``submission_not_found``."""
+
+    CODE = Code.SUBMISSION_NOT_FOUND
+
+
+class EventIdConflictError(RefusedError):
+    """409 ``event_id_conflict``."""
+
+    CODE = Code.EVENT_ID_CONFLICT
+
+
+class EventGapError(RefusedError):
+    """409 ``event_gap``, retryable."""
+
+    CODE = Code.EVENT_GAP
+
+
+class InvalidTransitionError(RefusedError):
+    """409 ``invalid_transition``."""
+
+    CODE = Code.INVALID_TRANSITION
+
+
+class InvalidProjectionUpdateError(RefusedError):
+    """400 ``invalid_projection_update``."""
+
+    CODE = Code.INVALID_PROJECTION_UPDATE
+
+
+class ProjectionTargetNotFoundError(RefusedError):
+    """404 ``projection_target_not_found``."""
+
+    CODE = Code.PROJECTION_TARGET_NOT_FOUND
+
+
+class ProjectionEventIdConflictError(RefusedError):
+    """409 ``projection_event_id_conflict``."""
+
+    CODE = Code.PROJECTION_EVENT_ID_CONFLICT
+
+
+class InvalidProjectionTransitionError(RefusedError):
+    """409 ``invalid_projection_transition``."""
+
+    CODE = Code.INVALID_PROJECTION_TRANSITION
+
+
+class JoinTokenSpentError(RefusedError):
+    """410 ``join_token_spent``."""
+
+    CODE = Code.JOIN_TOKEN_SPENT
+
+
+class LeaseLostError(RefusedError):
+    """409 ``lease_lost``."""
+
+    CODE = Code.LEASE_LOST
+
+
+class JobNotFoundError(RefusedError):
+    """404 ``job_not_found``: the workspace has no such job."""
+
+    CODE = Code.JOB_NOT_FOUND
 
 
 class SubmissionSupersededError(RefusedError):
-    """The job has a newer submission than the one meant."""
+    """409 ``submission_superseded``: the job has a newer submission than the one meant."""
+
+    CODE = Code.SUBMISSION_SUPERSEDED
 
 
 class JobTerminalError(RefusedError):
-    """The job has ended otherwise and cannot be cancelled."""
+    """409 ``job_terminal``: the job has ended otherwise and cannot be cancelled."""
+
+    CODE = Code.JOB_TERMINAL
 
 
-BY_CODE: Mapping[str, type[RefusedError]] = {
-    Code.UNAUTHORIZED: UnauthorizedError,
-    Code.FORBIDDEN: ForbiddenError,
-    Code.RATE_LIMITED: RateLimitedError,
-    Code.PRODUCT_STORE_UNAVAILABLE: ProductStoreUnavailableError,
-    Code.NOT_FOUND: NotFoundError,
-    Code.JOB_NOT_FOUND: JobNotFoundError,
-    Code.MANAGEMENT_NODE_NOT_FOUND: ManagementNodeNotFoundError,
-    Code.INVALID_REQUEST: InvalidRequestError,
-    Code.PAYLOAD_TOO_LARGE: PayloadTooLargeError,
-    Code.IDEMPOTENCY_CONFLICT: IdempotencyConflictError,
-    Code.JOB_ACTIVE: JobActiveError,
-    Code.POLICY_REJECTED: PolicyRejectedError,
-    Code.QUOTA_EXCEEDED: QuotaExceededError,
-    Code.EXECUTION_UNAVAILABLE: ExecutionUnavailableError,
-    Code.SUBMISSION_SUPERSEDED: SubmissionSupersededError,
-    Code.JOB_TERMINAL: JobTerminalError,
+CLASS_OF: Mapping[str, type[RefusedError]] = {
+    str(kind.CODE): kind for kind in RefusedError.__subclasses__() if kind.CODE is not None
 }
-"""Code → exception; a code that a product never meets, or a newer one, is a plain RefusedError."""
+"""Code → class, one each."""
 
 
-def refusal(problem: Problem) -> RefusedError:
-    """Return the exception for ``problem``."""
-    return BY_CODE.get(problem.code, RefusedError)(problem)
+def refusal(problem: Problem, *, retry_after_seconds: float | None = None) -> RefusedError:
+    """Return the exception of ``problem``'s code, to be raised; also for one outcome of a batch."""
+    return CLASS_OF.get(problem.code, RefusedError)(problem, retry_after_seconds=retry_after_seconds)

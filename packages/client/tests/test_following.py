@@ -1,0 +1,89 @@
+import httpx
+import pytest
+
+from slipway import NO_RETRIES, Slipway, UnreachableError, WaitTimeoutError
+from slipway.errors import JobNotFoundError
+from slipway.following import OUTAGE_PATIENCE_SECONDS, QUICKEST_SECONDS, SLOWEST_SECONDS, pause_seconds
+from slipway_contracts.errors import Code
+from slipway_contracts.projection_update import ProjectionState
+
+TIMELINE = ("GET", "/api/runtime/jobs/j1/timeline")
+
+
+@pytest.fixture
+def client(wire, passing, said):
+    """A client whose every failed look is a failure, so that outages are counted by looks."""
+    with Slipway(
+        "http://gateway.test", said.token(), transport=wire.transport(), clock=passing.clock(), retries=NO_RETRIES
+    ) as made:
+        yield made
+
+
+def test_each_change_is_given_once_and_the_terminal_one_is_the_last(client, wire, said):
+    wire.on(
+        *TIMELINE,
+        *(
+            said.ok(said.timeline(*seen))
+            for seen in [(), (said.A,), (said.A,), (said.A, said.R), (said.A, said.R, said.C)]
+        ),
+    )
+    states = [entry.source_execution_state for entry in client.follow("j1")]
+    assert states == [None, said.A, said.R, said.C]
+
+
+def test_only_the_current_attempt_is_followed(client, wire, said):
+    former = said.timeline(said.A, said.F).entries
+    current = said.entry(said.A, 9, submission_id="s2", attempt=2)
+    ended = said.entry(said.F, 10, submission_id="s2", attempt=2)
+    wire.on(*TIMELINE, said.ok(said.timeline().model_copy(update={"entries": [*former, current, ended]})))
+    assert [entry.submission_id for entry in client.follow("j1")] == ["s2", "s2"]
+
+
+def test_a_named_submission_is_followed_though_a_later_one_exists(client, wire, said):
+    former = said.timeline(said.A, said.F).entries
+    current = said.entry(said.A, 9, submission_id="s2", attempt=2)
+    wire.on(*TIMELINE, said.ok(said.timeline().model_copy(update={"entries": [*former, current]})))
+    assert len(list(client.follow("j1", submission_id=said.submission_id))) == 3
+
+
+def test_waiting_ends_with_the_projection(client, wire, said):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A, said.R, said.C)))
+    wire.on("GET", "/api/runtime/jobs/j1/projection", said.ok(said.projection()))
+    assert client.wait("j1").projection_state is ProjectionState.SUCCEEDED
+
+
+def test_waiting_ends_after_the_callers_time_and_not_before(client, wire, said, passing):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A)))
+    with pytest.raises(WaitTimeoutError):
+        client.wait("j1", timeout_seconds=7.0)
+    assert passing.seconds == pytest.approx(7.0)
+
+
+def test_looks_are_quick_after_a_change_and_slower_the_longer_nothing_happens():
+    pauses = [pause_seconds(idle) for idle in (0, 5, 10, 20, 60, 3600)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == QUICKEST_SECONDS
+    assert pauses[-1] == SLOWEST_SECONDS
+
+
+def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, said):
+    away = httpx.ConnectError("refused")
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A)), away, away, said.ok(said.timeline(said.A, said.R, said.C)))
+    outages = []
+    states = [entry.source_execution_state for entry in client.follow("j1", on_outage=outages.append)]
+    assert states == [None, said.A, said.R, said.C]
+    assert len(outages) == 1
+
+
+def test_a_gateway_that_stays_away_ends_the_wait(client, wire, said, passing):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A)), httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError):
+        list(client.follow("j1"))
+    assert passing.seconds > OUTAGE_PATIENCE_SECONDS
+
+
+def test_a_job_that_is_not_there_is_told_at_once(client, wire, said):
+    wire.on(*TIMELINE, said.problem(Code.JOB_NOT_FOUND))
+    with pytest.raises(JobNotFoundError):
+        list(client.follow("j1"))
+    assert len(wire.requests) == 1
