@@ -50,7 +50,7 @@ class Slipway:
     what may be retried is retried within ``retries`` first. One instance may serve several threads.
     """
 
-    def __init__(  # noqa: PLR0913 - each has a default that fits
+    def __init__(
         self,
         url: str = DEFAULT_URL,
         token: str = "",

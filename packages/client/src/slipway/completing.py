@@ -38,7 +38,7 @@ class SubmitOptions(TypedDict, total=False):
     session_id: str | None
 
 
-def complete(  # noqa: PLR0913 - each a source of its own
+def complete(
     draft: Mapping[str, Any],
     name: str,
     options: SubmitOptions,
