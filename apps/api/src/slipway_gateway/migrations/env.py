@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from slipway_gateway.stores.sql.schema import METADATA
+from slipway_gateway.stores.sql.core.schema import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, transactional_ddl=True)
 context.run_migrations()

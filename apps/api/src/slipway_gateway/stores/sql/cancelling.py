@@ -4,61 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from sqlalchemy import and_, bindparam, select, update
-
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import Refused
-from slipway_contracts.node_protocol import CommandKind, NodeState
+from slipway_contracts.node_protocol import CommandKind
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState
 from slipway_gateway.ports import CancelRecorded, CancelRequest
 from slipway_gateway.stores.sql.ledger import Deed, Kind, Ledger, audit
 from slipway_gateway.stores.sql.rows import ProjectionRow, document, micros, moment
-from slipway_gateway.stores.sql.schema import COMMANDS, NODES, PROJECTIONS, SUBMISSIONS
 from slipway_gateway.stores.sql.session import Session, each
-from slipway_gateway.stores.sql.statements import Query, constant
+from slipway_gateway.stores.sql.statements import Query
 from slipway_gateway.stores.sql.submitting import INSERT_COMMANDS
 
-PROJECTION_OF_JOB = Query(
-    select(PROJECTIONS)
-    .where(
-        and_(
-            PROJECTIONS.c.tenant_id == bindparam("tenant"),
-            PROJECTIONS.c.workspace_id == bindparam("workspace"),
-            PROJECTIONS.c.job_id == bindparam("job"),
-        )
-    )
-    .with_for_update()
-)
-# A journal has held the submit command, be it one that was lost since.
-WAS_ACKED = Query(
-    select(COMMANDS.c.command_id).where(
-        and_(
-            COMMANDS.c.submission_id == bindparam("submission"),
-            COMMANDS.c.kind == constant(CommandKind.SUBMIT.value),
-            COMMANDS.c.journal_id.is_not(None),
-        )
-    )
-)
-REVOKE_NODE = Query(
-    update(NODES)
-    .where(and_(NODES.c.management_node_id == bindparam("node"), NODES.c.state != constant(NodeState.REVOKED.value)))
-    .values(state=constant(NodeState.REVOKED.value))
-)
-NODE_TENANT = Query(select(NODES.c.tenant_id).where(NODES.c.management_node_id == bindparam("node")))
-OPEN_PROJECTIONS = Query(
-    select(PROJECTIONS)
-    .join_from(
-        SUBMISSIONS,
-        PROJECTIONS,
-        and_(
-            PROJECTIONS.c.tenant_id == SUBMISSIONS.c.tenant_id,
-            PROJECTIONS.c.workspace_id == SUBMISSIONS.c.workspace_id,
-            PROJECTIONS.c.job_id == SUBMISSIONS.c.job_id,
-        ),
-    )
-    .where(and_(SUBMISSIONS.c.management_node_id == bindparam("node"), SUBMISSIONS.c.closed_state.is_(None)))
-    .order_by(SUBMISSIONS.c.accepted_at)
-)
+PROJECTION_OF_JOB = Query("projection_of_job")
+WAS_ACKED = Query("was_acked")
+REVOKE_NODE = Query("revoke_node")
+NODE_TENANT = Query("node_tenant")
+OPEN_PROJECTIONS = Query("open_projections")
 REVOKED_FAILURE = ProjectionFailure(
     code="node_revoked", message="The node was revoked; what became of the execution is unknown", retryable=False
 )

@@ -4,74 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, select, update
-
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import Refused
 from slipway_contracts.node_protocol import CommandKind, NodeState
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_gateway.ports import Acked, LeaseClaim, Leased, LeasedCommand
 from slipway_gateway.stores.sql.rows import SUBMISSION_WIDTH, micros, submission_record
-from slipway_gateway.stores.sql.schema import COMMANDS, NODES, SUBMISSIONS
 from slipway_gateway.stores.sql.session import Session, each
-from slipway_gateway.stores.sql.statements import Keyed, Query, Row, constant
+from slipway_gateway.stores.sql.statements import Keyed, Query, Row
 
-_OFFER = (COMMANDS.c.sequence, COMMANDS.c.command_id, COMMANDS.c.kind, COMMANDS.c.submission_id)
-
-
-def _offers(state: str, *conditions: object) -> Query:
-    """Select a node's oldest commands in ``state``; each kind of offer reads its own stretch of one index."""
-    return Query(
-        select(*_OFFER)
-        .where(
-            COMMANDS.c.management_node_id == bindparam("node"),
-            COMMANDS.c.state == constant(state),
-            *conditions,  # type: ignore[arg-type]
-        )
-        .order_by(COMMANDS.c.sequence)
-        .limit(bindparam("most"))
-    )
-
-
-PENDING = _offers("pending")
-LEASE_OVER = _offers(
-    "leased",
-    or_(COMMANDS.c.lease_expires_at <= bindparam("now"), COMMANDS.c.lease_epoch < bindparam("epoch")),
-)
-JOURNAL_LOST = _offers("acked", COMMANDS.c.journal_id != bindparam("journal"))
-LEASE = Query(
-    update(COMMANDS)
-    .where(COMMANDS.c.sequence == bindparam("of"))
-    .values(state=constant("leased"), lease_epoch=bindparam("epoch"), lease_expires_at=bindparam("expires"))
-)
-ACK = Query(
-    update(COMMANDS)
-    .where(COMMANDS.c.sequence == bindparam("of"))
-    .values(state=constant("acked"), journal_id=bindparam("journal"), lease_expires_at=None)
-)
-LEASED_SUBMISSIONS = Keyed(
-    lambda keys: select(
-        *list(SUBMISSIONS.columns)[:SUBMISSION_WIDTH], SUBMISSIONS.c.traceparent, SUBMISSIONS.c.command
-    ).where(keys),
-    SUBMISSIONS.c.submission_id,
-)
-COMMANDS_BY_ID = Keyed(
-    lambda keys: (
-        select(
-            COMMANDS.c.command_id,
-            COMMANDS.c.sequence,
-            COMMANDS.c.management_node_id,
-            COMMANDS.c.state,
-            COMMANDS.c.journal_id,
-        )
-        .where(keys)
-        .with_for_update()
-    ),
-    COMMANDS.c.command_id,
-)
-NODE_EPOCH = Query(
-    select(NODES.c.state, NODES.c.epoch).where(NODES.c.management_node_id == bindparam("node")).with_for_update()
-)
+PENDING = Query("pending")
+LEASE_OVER = Query("lease_over")
+JOURNAL_LOST = Query("journal_lost")
+LEASE = Query("lease")
+ACK = Query("ack")
+LEASED_SUBMISSIONS = Keyed("leased_submissions")
+COMMANDS_BY_ID = Keyed("commands_by_id")
+NODE_EPOCH = Query("node_epoch")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,49 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import and_, bindparam, case, delete, select, update
-
 from slipway_contracts.lifecycle import is_terminal, projection_event_id_for
 from slipway_contracts.projection_update import ProjectionState, ProjectionUpdate
 from slipway_gateway.stores.sql.rows import ProjectionRow, document, micros
-from slipway_gateway.stores.sql.schema import AUDIT, COMMANDS, PROJECTIONS, SUBMISSIONS, TIMELINE, WORKSPACES
 from slipway_gateway.stores.sql.session import Session
-from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, constant
+from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row
 
-_WORKSPACE = (WORKSPACES.c.tenant_id, WORKSPACES.c.workspace_id)
-_JOB = (PROJECTIONS.c.tenant_id, PROJECTIONS.c.workspace_id, PROJECTIONS.c.job_id)
-
-# The row is locked where the database locks rows: changes of one workspace are numbered one after another.
-LOAD_WORKSPACES = Keyed(lambda keys: select(WORKSPACES).where(keys).with_for_update(), *_WORKSPACE)
-INSERT_WORKSPACES = Insert(WORKSPACES)
-UPDATE_WORKSPACE = Query(
-    update(WORKSPACES)
-    .where(and_(WORKSPACES.c.tenant_id == bindparam("tenant"), WORKSPACES.c.workspace_id == bindparam("workspace")))
-    .values(change=bindparam("changes"), open_submissions=bindparam("opened"))
-)
-DELETE_PROJECTIONS = Keyed(lambda keys: delete(PROJECTIONS).where(keys), *_JOB)
-INSERT_PROJECTIONS = Insert(PROJECTIONS)
-INSERT_TIMELINE = Insert(TIMELINE)
-INSERT_AUDIT = Insert(AUDIT, *(column for column in AUDIT.columns if column is not AUDIT.c.sequence))
-
-
-def _close_as(state: ProjectionState) -> Keyed:
-    return Keyed(
-        lambda keys: update(SUBMISSIONS).where(keys).values(closed_state=constant(state.value)),
-        SUBMISSIONS.c.submission_id,
-    )
-
-
-CLOSE_SUBMISSIONS = {state: _close_as(state) for state in ProjectionState if is_terminal(state)}
-# What the node holds is done; what it never acked is withdrawn, and its late ack is told so.
-CLOSE_COMMANDS = Keyed(
-    lambda keys: (
-        update(COMMANDS)
-        .where(keys, COMMANDS.c.state.in_([constant("pending"), constant("leased"), constant("acked")]))
-        .values(state=case((COMMANDS.c.state == constant("acked"), constant("done")), else_=constant("dropped")))
-    ),
-    COMMANDS.c.submission_id,
-)
+LOAD_WORKSPACES = Keyed("load_workspaces")
+INSERT_WORKSPACES = Insert("insert_workspaces")
+UPDATE_WORKSPACE = Query("update_workspace")
+DELETE_PROJECTIONS = Keyed("delete_projections")
+INSERT_PROJECTIONS = Insert("insert_projections")
+INSERT_TIMELINE = Insert("insert_timeline")
+INSERT_AUDIT = Insert("insert_audit")
+CLOSE_SUBMISSIONS = {state: Keyed(f"close_as_{state.value}") for state in ProjectionState if is_terminal(state)}
+CLOSE_COMMANDS = Keyed("close_commands")
 
 
 class Kind(StrEnum):

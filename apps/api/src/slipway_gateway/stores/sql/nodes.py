@@ -4,65 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, insert, select, update
-
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import Refused
 from slipway_contracts.node_protocol import NodeState
 from slipway_gateway.ports import Enrolment, Heartbeat, HeartbeatRecorded, NewJoinToken, NodeRecord
 from slipway_gateway.stores.sql.ledger import Deed, audit
 from slipway_gateway.stores.sql.rows import health_document, micros, node_record
-from slipway_gateway.stores.sql.schema import AGENT_STARTS, JOIN_TOKENS, NODES
 from slipway_gateway.stores.sql.session import Operation, Session, each
-from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, constant
+from slipway_gateway.stores.sql.statements import Insert, Keyed, Query
 
-_THIS_NODE = NODES.c.management_node_id == bindparam("node")
-_THIS_TOKEN = JOIN_TOKENS.c.token_sha256 == bindparam("token")
-
-NODES_BY_ID = Keyed(lambda keys: select(NODES).where(keys), NODES.c.management_node_id)
-TOKEN = Query(select(JOIN_TOKENS).where(_THIS_TOKEN).with_for_update())
-INSERT_TOKEN = Insert(JOIN_TOKENS)
-SPEND_TOKEN = Query(
-    update(JOIN_TOKENS)
-    .where(_THIS_TOKEN)
-    .values(spent_at=bindparam("at"), management_node_id=bindparam("node"), public_key=bindparam("key"))
-)
-INSERT_NODE = Insert(NODES)
-NODE = Query(select(NODES).where(_THIS_NODE).with_for_update())
-AGENT_EPOCH = Query(
-    select(AGENT_STARTS.c.epoch).where(
-        and_(AGENT_STARTS.c.management_node_id == bindparam("node"), AGENT_STARTS.c.agent_id == bindparam("agent"))
-    )
-)
-INSERT_START = Query(insert(AGENT_STARTS))
-RECORD_BEAT = Query(
-    update(NODES)
-    .where(_THIS_NODE)
-    .values(
-        epoch=bindparam("to_epoch"),
-        last_seen_at=bindparam("seen"),
-        node_version=bindparam("version"),
-        policy=bindparam("policy_text"),
-        policy_version=bindparam("policy_name"),
-        capacity=bindparam("capacity_text"),
-        health=bindparam("health_text"),
-    )
-)
-ANNOUNCE_KEY = Query(
-    update(NODES)
-    .where(and_(_THIS_NODE, NODES.c.public_key != bindparam("key")))
-    .values(next_public_key=bindparam("key"))
-)
-PROMOTE_KEY = Query(
-    update(NODES)
-    .where(and_(_THIS_NODE, NODES.c.next_public_key == bindparam("key")))
-    .values(public_key=bindparam("key"), next_public_key=None)
-)
-SET_STATE = Query(
-    update(NODES)
-    .where(and_(_THIS_NODE, NODES.c.state != constant(NodeState.REVOKED.value), NODES.c.state != bindparam("to_state")))
-    .values(state=bindparam("to_state"))
-)
+NODES_BY_ID = Keyed("nodes_by_id")
+TOKEN = Query("token")
+INSERT_TOKEN = Insert("insert_tokens")
+SPEND_TOKEN = Query("spend_token")
+INSERT_NODE = Insert("insert_nodes")
+NODE = Query("node")
+AGENT_EPOCH = Query("agent_epoch")
+INSERT_START = Query("insert_start")
+RECORD_BEAT = Query("record_beat")
+ANNOUNCE_KEY = Query("announce_key")
+PROMOTE_KEY = Query("promote_key")
+SET_STATE = Query("set_state")
 
 
 def _create_token(session: Session, token: NewJoinToken) -> None:

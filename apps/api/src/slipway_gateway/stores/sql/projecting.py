@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from sqlalchemy import and_, select
-
 from slipway_contracts.errors import Code
 from slipway_contracts.execution_event import ExecutionState, ResultRef
 from slipway_contracts.lifecycle import Receipt, Refused, Standing, Verdict, fold, receipt_of
@@ -14,59 +12,12 @@ from slipway_contracts.projection_update import ProjectionFailure, ProjectionSta
 from slipway_gateway.ports import Scope, SubmissionTarget
 from slipway_gateway.stores.sql.ledger import Ledger
 from slipway_gateway.stores.sql.rows import ProjectionRow, scheduler_job_id
-from slipway_gateway.stores.sql.schema import PROJECTIONS, SUBMISSIONS, TIMELINE
 from slipway_gateway.stores.sql.session import Operation, Session
 from slipway_gateway.stores.sql.statements import Keyed, Row
 
-TARGETS = Keyed(
-    lambda keys: (
-        select(
-            SUBMISSIONS.c.submission_id,
-            SUBMISSIONS.c.attempt,
-            SUBMISSIONS.c.closed_state,
-            *PROJECTIONS.columns,
-        )
-        .join_from(
-            SUBMISSIONS,
-            PROJECTIONS,
-            and_(
-                PROJECTIONS.c.tenant_id == SUBMISSIONS.c.tenant_id,
-                PROJECTIONS.c.workspace_id == SUBMISSIONS.c.workspace_id,
-                PROJECTIONS.c.job_id == SUBMISSIONS.c.job_id,
-            ),
-        )
-        .where(keys)
-        .with_for_update()
-    ),
-    SUBMISSIONS.c.submission_id,
-)
-RECEIPTS = Keyed(
-    lambda keys: select(
-        TIMELINE.c.tenant_id,
-        TIMELINE.c.workspace_id,
-        TIMELINE.c.projection_event_id,
-        TIMELINE.c.submission_id,
-        TIMELINE.c.source_execution_state,
-        TIMELINE.c.execution_id,
-        TIMELINE.c.scheduler_ref,
-        TIMELINE.c.result_ref,
-        TIMELINE.c.failure,
-    ).where(keys),
-    TIMELINE.c.tenant_id,
-    TIMELINE.c.workspace_id,
-    TIMELINE.c.projection_event_id,
-)
-NODE_TARGETS = Keyed(
-    lambda keys: select(
-        SUBMISSIONS.c.submission_id,
-        SUBMISSIONS.c.tenant_id,
-        SUBMISSIONS.c.workspace_id,
-        SUBMISSIONS.c.job_id,
-        SUBMISSIONS.c.attempt,
-        SUBMISSIONS.c.management_node_id,
-    ).where(keys),
-    SUBMISSIONS.c.submission_id,
-)
+TARGETS = Keyed("targets")
+RECEIPTS = Keyed("receipts")
+NODE_TARGETS = Keyed("node_targets")
 # A row of the same id that tells of another submission, or of no event: equal to no update's receipt.
 _ANOTHER = Receipt(None, None, None, None, None)
 

@@ -2,60 +2,21 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, or_, select
-
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_gateway.ports import JobFilter, JobRow, JobRows, NodeRecord, Scope
 from slipway_gateway.stores.sql.rows import micros, node_record, projection, timeline_entry
-from slipway_gateway.stores.sql.schema import NODES, PROJECTIONS, SUBMISSIONS, TIMELINE
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Query
 
 _ALL = 2**62
 _STATES = tuple(f"state{index}" for index in range(len(ProjectionState)))
 
-# Newest first along one index; filters are tested along the way.
-JOBS = Query(
-    select(PROJECTIONS)
-    .where(
-        PROJECTIONS.c.tenant_id == bindparam("tenant"),
-        PROJECTIONS.c.workspace_id == bindparam("workspace"),
-        PROJECTIONS.c.submitted_change < bindparam("before"),
-        PROJECTIONS.c.projection_state.in_([bindparam(name) for name in _STATES]),
-        or_(bindparam("any_node") == 1, PROJECTIONS.c.management_node_id == bindparam("node")),
-        PROJECTIONS.c.submitted_at >= bindparam("since"),
-        PROJECTIONS.c.submitted_at < bindparam("until"),
-    )
-    .order_by(PROJECTIONS.c.submitted_change.desc())
-    .limit(bindparam("most"))
-)
-JOB = Query(
-    select(*PROJECTIONS.columns, SUBMISSIONS.c.command)
-    .join_from(PROJECTIONS, SUBMISSIONS, SUBMISSIONS.c.submission_id == PROJECTIONS.c.submission_id)
-    .where(
-        and_(
-            PROJECTIONS.c.tenant_id == bindparam("tenant"),
-            PROJECTIONS.c.workspace_id == bindparam("workspace"),
-            PROJECTIONS.c.job_id == bindparam("job"),
-        )
-    )
-)
-TIMELINE_OF_JOB = Query(
-    select(TIMELINE)
-    .where(
-        and_(
-            TIMELINE.c.tenant_id == bindparam("tenant"),
-            TIMELINE.c.workspace_id == bindparam("workspace"),
-            TIMELINE.c.job_id == bindparam("job"),
-        )
-    )
-    .order_by(TIMELINE.c.change)
-)
-NODES_OF_TENANT = Query(
-    select(NODES).where(NODES.c.tenant_id == bindparam("tenant")).order_by(NODES.c.node_name, NODES.c.enrolled_at)
-)
+JOBS = Query("jobs")
+JOB = Query("job")
+TIMELINE_OF_JOB = Query("timeline_of_job")
+NODES_OF_TENANT = Query("nodes_of_tenant")
 
 
 def position(cursor: str | None) -> int:

@@ -6,12 +6,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.dialects import sqlite
-
 from slipway_gateway.stores.sql.revision import SCHEMA_REVISION
-from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, compiled, compiled_for, padded, split
+from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, padded, split, texts_of
 
-DIALECT = sqlite.dialect(paramstyle="qmark")
+TEXTS = texts_of("sqlite")
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a statement waits for another process's lock before the store counts as out of reach."""
 CACHED_STATEMENTS = 512
@@ -79,35 +77,33 @@ class SqliteSession:
 
     def rows(self, query: Query, **values: Any) -> list[Row]:
         """Run ``query`` and return its rows."""
-        prepared = compiled(query, DIALECT)
-        return self._connection.execute(prepared.text, prepared.bind(values)).fetchall()
+        return self._connection.execute(*TEXTS.bound(query, values)).fetchall()
 
     def run(self, query: Query, **values: Any) -> int:
         """Run ``query`` and return how many rows it changed."""
-        prepared = compiled(query, DIALECT)
-        return self._connection.execute(prepared.text, prepared.bind(values)).rowcount
+        return self._connection.execute(*TEXTS.bound(query, values)).rowcount
 
     def run_each(self, query: Query, values: Iterable[dict[str, Any]]) -> None:
         """Run ``query`` once for each of ``values``."""
-        prepared = compiled(query, DIALECT)
-        self._connection.executemany(prepared.text, map(prepared.bind, values))
+        for each in values:
+            self._connection.execute(*TEXTS.bound(query, each))
 
     def rows_of(self, statement: Keyed, keys: Sequence[Row]) -> list[Row]:
         """Return the rows under ``keys``, in no order."""
         found: list[Row] = []
         for size, flat in padded(keys):
-            found += self._connection.execute(compiled_for(statement, size, DIALECT), flat).fetchall()
+            found += self._connection.execute(TEXTS.sized(statement, size), flat).fetchall()
         return found
 
     def run_on(self, statement: Keyed, keys: Sequence[Row]) -> None:
         """Run ``statement`` on the rows under ``keys``."""
         for size, flat in padded(keys):
-            self._connection.execute(compiled_for(statement, size, DIALECT), flat)
+            self._connection.execute(TEXTS.sized(statement, size), flat)
 
     def insert(self, statement: Insert, rows: Sequence[Row]) -> None:
         """Insert ``rows``, several a statement."""
         for size, flat in split(rows):
-            self._connection.execute(compiled_for(statement, size, DIALECT), flat)
+            self._connection.execute(TEXTS.sized(statement, size), flat)
 
     def foreign_version(self) -> tuple[int, int]:
         """Return a value that changes when another connection commits, or this one is a new one."""

@@ -1,108 +1,82 @@
-"""Statements, compiled once for their dialect and bound by position.
+"""The store's statements as texts, ready to be bound by position.
 
-The hot paths bind thousands of values a second; compiling, or even looking up a compiled form by structure, at each
-execution would cost more than SQLite's own work.
+The texts are generated from SQLAlchemy Core (see ``core``) and checked in, so that neither a start nor an execution
+pays for a compilation. Operations name a statement by a handle of its form; the session's dialect has its text.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
-
-from sqlalchemy import ClauseElement, Column, ColumnElement, Table, and_, bindparam, insert, literal_column, or_
-from sqlalchemy.engine.interfaces import Dialect
-
-if TYPE_CHECKING:
-    from sqlalchemy.sql.compiler import SQLCompiler
+from pathlib import Path
+from typing import Any
 
 Row = tuple[Any, ...]
-GROUP_MAX = 32
-"""Rows or keys in one statement; longer lists take several. Keeps every text's plan and cache entry small."""
+COMPILED = Path(__file__).with_name("compiled")
+SIZES = (1, 2, 4, 8, 16, 32)
+"""Numbers of rows or keys in one statement: few, so that each database connection keeps all of them prepared."""
+GROUP_MAX = SIZES[-1]
 
 
-class Compiled:
-    """A statement's text for one dialect and the names of its parameters in the order they are bound."""
-
-    __slots__ = ("_constants", "names", "text")
-
-    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
-        compiled = cast("SQLCompiler", clause.compile(dialect=dialect))
-        self.text = str(compiled)
-        self.names = tuple(compiled.positiontup or ())
-        # SQLAlchemy binds some constants of its own, such as the 0 of `LIMIT ? OFFSET 0`.
-        self._constants = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
-
-    def bind(self, values: dict[str, Any]) -> list[Any]:
-        """Return the values in the order they are bound; raises KeyError for a missing one."""
-        if self._constants:
-            values = self._constants | values
-        return [values[name] for name in self.names]
-
-
+@dataclass(frozen=True, slots=True)
 class Query:
-    """One statement; its parameters are bound by name."""
+    """A statement whose parameters are bound by name."""
 
-    def __init__(self, clause: ClauseElement) -> None:
-        self.clause = clause
+    name: str
 
 
+@dataclass(frozen=True, slots=True)
 class Keyed:
-    """A statement over the rows whose ``columns`` equal one of several keys.
+    """A statement over the rows under any number of keys."""
 
-    Composite keys compare as ``(a = ? AND b = ?) OR …``, the one form that SQLite and PostgreSQL both answer from the
-    index; SQLite 3.40 scans the table for ``(a, b) IN (VALUES …)``.
-    """
-
-    def __init__(self, build: Callable[[ColumnElement[bool]], ClauseElement], *columns: Column[Any]) -> None:
-        self._build = build
-        self._columns = columns
-
-    def clause(self, size: int) -> ClauseElement:
-        """Return the statement for ``size`` keys."""
-        if len(self._columns) == 1:
-            keys: list[ColumnElement[Any]] = [bindparam(f"k{index}") for index in range(size)]
-            return self._build(self._columns[0].in_(keys))
-        return self._build(
-            or_(
-                *(
-                    and_(*(column == bindparam(f"k{index}_{column.name}") for column in self._columns))
-                    for index in range(size)
-                )
-            )
-        )
+    name: str
 
 
+@dataclass(frozen=True, slots=True)
 class Insert:
-    """An insert of any number of rows into ``table``, each a tuple of ``columns`` (default: all) in order."""
+    """An insert of any number of rows."""
 
-    def __init__(self, table: Table, *columns: Column[Any]) -> None:
-        self._table = table
-        self._columns = columns or tuple(table.columns)
+    name: str
 
-    def clause(self, size: int) -> ClauseElement:
-        """Return the statement for ``size`` rows."""
-        rows: list[dict[str, ColumnElement[Any]]] = [
-            {column.name: bindparam(f"r{index}_{column.name}") for column in self._columns} for index in range(size)
-        ]
-        return insert(self._table).values(rows)
+
+class Texts:
+    """The texts of one dialect."""
+
+    def __init__(self, schema: Sequence[str], statements: dict[str, Any]) -> None:
+        self.schema = tuple(schema)
+        self._by_name = {
+            name: (each["text"], tuple(each["names"]), each["constants"])
+            for name, each in statements.items()
+            if "text" in each
+        }
+        self._by_size: dict[tuple[str, int], str] = {
+            (name, int(size)): text for name, each in statements.items() for size, text in each.get("texts", {}).items()
+        }
+
+    def bound(self, query: Query, values: dict[str, Any]) -> tuple[str, list[Any]]:
+        """Return the text of ``query`` and its parameters in order; raises KeyError for a missing one."""
+        text, names, constants = self._by_name[query.name]
+        if constants:
+            values = constants | values
+        return text, [values[name] for name in names]
+
+    def sized(self, statement: Keyed | Insert, size: int) -> str:
+        """Return the text of ``statement`` for ``size`` keys or rows, one of SIZES."""
+        return self._by_size[statement.name, size]
 
 
 @cache
-def compiled(query: Query, dialect: Dialect) -> Compiled:
-    """Return ``query`` compiled for ``dialect``, once a process."""
-    return Compiled(query.clause, dialect)
-
-
-@cache
-def compiled_for(statement: Keyed | Insert, size: int, dialect: Dialect) -> str:
-    """Return the text of ``statement`` for ``size`` keys or rows, once a process."""
-    return Compiled(statement.clause(size), dialect).text
+def texts_of(dialect: str) -> Texts:
+    """Return the texts of a dialect, read once a process."""
+    content = json.loads((COMPILED / f"{dialect}.json").read_text(encoding="utf-8"))
+    return Texts(content["schema"], content["statements"])
 
 
 def padded(keys: Sequence[Row]) -> list[tuple[int, list[Any]]]:
-    """Split ``keys`` into (size, flat parameters), each size a power of two so that few texts serve all lists.
+    """Split ``keys`` into (size, flat parameters), filling a short part up with its last key.
 
-    A short part is filled up with its last key: a key twice selects its row once.
+    A key twice selects its row once.
     """
     parts = []
     rest = iter(keys)
@@ -114,7 +88,7 @@ def padded(keys: Sequence[Row]) -> list[tuple[int, list[Any]]]:
 
 
 def split(rows: Sequence[Row]) -> list[tuple[int, list[Any]]]:
-    """Split ``rows`` to insert into (size, flat parameters), each size a power of two of at most GROUP_MAX."""
+    """Split ``rows`` to insert into (size, flat parameters), as few as the sizes allow."""
     parts = []
     start = 0
     while left := len(rows) - start:
@@ -122,10 +96,3 @@ def split(rows: Sequence[Row]) -> list[tuple[int, list[Any]]]:
         parts.append((size, list(chain.from_iterable(rows[start : start + size]))))
         start += size
     return parts
-
-
-def constant(word: str) -> ColumnElement[str]:
-    """Return ``word``, one of the program's own, as a literal of the statement's text."""
-    if not word.isidentifier():
-        raise ValueError(f"{word!r} is no word of the schema")
-    return literal_column(f"'{word}'")

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from sqlalchemy import select
-
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import Refused, is_terminal
 from slipway_contracts.node_protocol import CommandKind, NodeState
@@ -22,43 +20,20 @@ from slipway_gateway.ports import (
 from slipway_gateway.stores.sql.ledger import Ledger
 from slipway_gateway.stores.sql.nodes import NODES_BY_ID
 from slipway_gateway.stores.sql.rows import (
-    SUBMISSION_WIDTH,
     ProjectionRow,
     document,
     node_record,
     submission_record,
     submission_row,
 )
-from slipway_gateway.stores.sql.schema import COMMANDS, NODES, PROJECTIONS, SUBMISSIONS
 from slipway_gateway.stores.sql.session import Operation, Session
 from slipway_gateway.stores.sql.statements import Insert, Keyed, Row
 
-RECORDS_BY_KEY = Keyed(
-    lambda keys: select(*list(SUBMISSIONS.columns)[:SUBMISSION_WIDTH]).where(keys),
-    SUBMISSIONS.c.tenant_id,
-    SUBMISSIONS.c.workspace_id,
-    SUBMISSIONS.c.idempotency_key,
-)
-NODE_GATES = Keyed(
-    lambda keys: select(NODES.c.management_node_id, NODES.c.tenant_id, NODES.c.state, NODES.c.policy_version).where(
-        keys
-    ),
-    NODES.c.management_node_id,
-)
-STANDING_BY_JOB = Keyed(
-    lambda keys: select(
-        PROJECTIONS.c.tenant_id,
-        PROJECTIONS.c.workspace_id,
-        PROJECTIONS.c.job_id,
-        PROJECTIONS.c.attempt,
-        PROJECTIONS.c.projection_state,
-    ).where(keys),
-    PROJECTIONS.c.tenant_id,
-    PROJECTIONS.c.workspace_id,
-    PROJECTIONS.c.job_id,
-)
-INSERT_SUBMISSIONS = Insert(SUBMISSIONS)
-INSERT_COMMANDS = Insert(COMMANDS, *(column for column in COMMANDS.columns if column is not COMMANDS.c.sequence))
+RECORDS_BY_KEY = Keyed("records_by_key")
+STANDING_BY_JOB = Keyed("standing_by_job")
+NODE_GATES = Keyed("node_gates")
+INSERT_SUBMISSIONS = Insert("insert_submissions")
+INSERT_COMMANDS = Insert("insert_commands")
 
 
 def _contexts(session: Session, batches: Sequence[Sequence[SubmissionKey]]) -> list[list[SubmissionContext]]:
