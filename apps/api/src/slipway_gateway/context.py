@@ -16,6 +16,7 @@ from slipway_gateway.auth.users import Caller, Role, UserTokens
 from slipway_gateway.ports import NodeRecord, ProductStore
 from slipway_gateway.problems import ContractError
 from slipway_gateway.settings import Settings
+from slipway_gateway.usecases.submit import KnownNodes
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -29,13 +30,14 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Services:
-    """What the process holds: its store, its verifiers, its settings. Nothing durable."""
+    """What the process holds: its store, its verifiers, its settings, a memory of nodes. Nothing durable."""
 
     store: ProductStore
     users: UserTokens
     nodes: NodeTokens
     settings: Settings
     clock: Callable[[], datetime] = utc_now
+    known_nodes: KnownNodes = field(default_factory=KnownNodes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set at shutdown: long polls end
 
 

@@ -57,6 +57,7 @@ def _admission(request: Request, caller: Caller) -> submit.Admission:
         traceparent=context.traceparent_of(request),
         max_open=services.settings.max_open_jobs,
         overdue_seconds=services.settings.node_overdue_seconds,
+        known=services.known_nodes,
     )
 
 

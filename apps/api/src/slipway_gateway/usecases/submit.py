@@ -1,6 +1,7 @@
 """Accept a SubmitJobCommand (docs/contracts/submit-job-command.md)."""
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,30 @@ from slipway_gateway.ports import (
 from slipway_gateway.problems import ContractError
 
 JUDGE_MAX = 4  # a policy that changes at every look is a node in trouble
+KNOWN_NODES_MAX = 1024
+
+
+class KnownNodes:
+    """Nodes as this process last read them, so that most submits need no read.
+
+    Memory may allow, never refuse: what it allows names the policy it was judged by, and the commit takes nothing that
+    names a policy or a node that is no longer so. What it would refuse is read and judged anew.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: OrderedDict[tuple[str, str], NodeRecord] = OrderedDict()
+
+    def get(self, tenant_id: str, management_node_id: str) -> NodeRecord | None:
+        """Return the tenant's node as last read, if it was."""
+        return self._nodes.get((tenant_id, management_node_id))
+
+    def learn(self, node: NodeRecord | None) -> None:
+        """Take in a node that was just read."""
+        if node is None:
+            return
+        self._nodes[node.tenant_id, node.management_node_id] = node
+        if len(self._nodes) > KNOWN_NODES_MAX:
+            self._nodes.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,7 @@ class Admission:
     traceparent: str | None
     max_open: int
     overdue_seconds: float
+    known: KnownNodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +82,31 @@ Outcome = Submitted | ContractError
 async def submit(store: ProductStore, admission: Admission, command: SubmitJobCommand) -> Submitted:
     """Commit ``command`` or replay it; raises ContractError with the contract's code."""
     key = authorised_key(admission.caller, command)
+    judged: Submitted | NewSubmission | None = _allowed_by_memory(admission, command)
     for _ in range(JUDGE_MAX):
-        judged = judge(admission, command, await store.submission_context(key))
+        if judged is None:
+            context = await store.submission_context(key)
+            admission.known.learn(context.node)
+            judged = judge(admission, command, context)
         if isinstance(judged, Submitted):
             return judged
         verdict = await store.create_submission(judged)
         if not isinstance(verdict, StalePolicy):
             return outcome_of(verdict)
+        judged = None
     raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node's policy keeps changing")
+
+
+def _allowed_by_memory(admission: Admission, command: SubmitJobCommand) -> NewSubmission | None:
+    """Return what is to be committed if the node, as last read, allows it."""
+    node = admission.known.get(command.tenant_id, command.management_node_id)
+    if node is None:
+        return None
+    try:
+        policy_version = _check_node(admission, command, node)
+    except ContractError:
+        return None  # a replay, or refused by what is no longer so: the read tells
+    return _new(admission, command, command.intent_sha256(), policy_version)
 
 
 async def submit_batch(
@@ -140,7 +183,10 @@ def judge(admission: Admission, command: SubmitJobCommand, context: SubmissionCo
         if context.existing.intent_sha256 != intent:
             raise ContractError(Code.IDEMPOTENCY_CONFLICT, "this idempotency_key was used for another intent")
         return Submitted(accepted_of(context.existing), replayed=True)
-    policy_version = _check_node(admission, command, context.node)
+    return _new(admission, command, intent, _check_node(admission, command, context.node))
+
+
+def _new(admission: Admission, command: SubmitJobCommand, intent: str, policy_version: str) -> NewSubmission:
     return NewSubmission(
         submission_id=str(uuid.uuid4()),
         command_id=str(uuid.uuid4()),
