@@ -1,8 +1,9 @@
 """The gateway's log: JSON lines with the contract's fields; never a secret, a token or a payload."""
 
+import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -28,18 +29,21 @@ _EVENT_FIELDS = (
 )
 
 
+def _encoded(fields: Mapping[str, Any], default: Callable[[Any], Any]) -> bytes:
+    return json.dumps(fields, default=default).encode()
+
+
 def configure() -> None:
     """Log as JSON lines to stderr, buffered by nothing but the operating system."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_encoded),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
 

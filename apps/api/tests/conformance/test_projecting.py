@@ -95,15 +95,6 @@ async def test_the_same_id_on_another_submission_is_a_conflict(world: World, nod
     assert verdict.code is Code.PROJECTION_EVENT_ID_CONFLICT
 
 
-async def test_an_id_the_store_gave_itself_is_a_conflict(world: World, record):
-    [submitted] = await world.store.timeline(SCOPE, record.job_id)
-    borrowed = world.update(record, "accepted").model_copy(
-        update={"projection_event_id": submitted.projection_event_id}
-    )
-    [verdict] = await world.apply(borrowed)
-    assert verdict.code is Code.PROJECTION_EVENT_ID_CONFLICT
-
-
 async def test_a_gap_is_refused_as_one_and_may_come_again_in_order(world: World, record):
     [refused] = await world.apply(world.update(record, "running"))
     assert (refused.code, refused.gap) == (Code.INVALID_PROJECTION_TRANSITION, True)

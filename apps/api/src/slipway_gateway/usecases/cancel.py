@@ -1,10 +1,10 @@
 """Record a CancelJobCommand (docs/contracts/cancel-job-command.md)."""
 
-import uuid
 from datetime import datetime
 
 from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
 from slipway_contracts.lifecycle import Refused
+from slipway_gateway.ids import id_at
 from slipway_gateway.ports import CancelRequest, ProductStore, Scope
 from slipway_gateway.problems import ContractError
 
@@ -18,7 +18,7 @@ async def cancel(
             scope=scope,
             job_id=job_id,
             submission_id=command.submission_id,
-            command_id=str(uuid.uuid4()),
+            command_id=id_at(now),
             requested_by=by,
             requested_at=now,
             trace_id=trace_id,

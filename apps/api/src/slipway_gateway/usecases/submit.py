@@ -1,6 +1,5 @@
 """Accept a SubmitJobCommand (docs/contracts/submit-job-command.md)."""
 
-import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from slipway_contracts.node_protocol import NodeState
 from slipway_contracts.problem import FieldError
 from slipway_contracts.submit_job_command import SubmitJobAccepted, SubmitJobCommand
 from slipway_gateway.auth.users import Caller, Role
+from slipway_gateway.ids import id_at
 from slipway_gateway.ports import (
     Created,
     NewSubmission,
@@ -188,8 +188,8 @@ def judge(admission: Admission, command: SubmitJobCommand, context: SubmissionCo
 
 def _new(admission: Admission, command: SubmitJobCommand, intent: str, policy_version: str) -> NewSubmission:
     return NewSubmission(
-        submission_id=str(uuid.uuid4()),
-        command_id=str(uuid.uuid4()),
+        submission_id=id_at(admission.now),
+        command_id=id_at(admission.now),
         command=command,
         intent_sha256=intent,
         accepted_at=admission.now,

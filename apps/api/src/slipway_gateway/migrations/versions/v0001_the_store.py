@@ -192,16 +192,14 @@ def upgrade() -> None:
             ["submission_id"], ["submissions.submission_id"], name=op.f("fk_timeline_submission_id")
         ),
         sa.PrimaryKeyConstraint("tenant_id", "workspace_id", "change", name=op.f("pk_timeline")),
-        sa.UniqueConstraint(
-            "tenant_id",
-            "workspace_id",
-            "projection_event_id",
-            name=op.f("uq_timeline_tenant_id_workspace_id_projection_event_id"),
-        ),
+        sqlite_with_rowid=False,
     )
+    op.create_index(op.f("ix_timeline_submission_id_change"), "timeline", ["submission_id", "change"], unique=False)
     op.create_index(
-        op.f("ix_timeline_tenant_id_workspace_id_job_id_change"),
+        op.f("uq_timeline_receipt"),
         "timeline",
-        ["tenant_id", "workspace_id", "job_id", "change"],
-        unique=False,
+        ["tenant_id", "workspace_id", "projection_event_id"],
+        unique=True,
+        sqlite_where=sa.text("kind = 'event'"),
+        postgresql_where=sa.text("kind = 'event'"),
     )

@@ -65,14 +65,15 @@ QUERIES = {
     ),
     "timeline_of_job": (
         select(TIMELINE)
+        .join_from(SUBMISSIONS, TIMELINE, TIMELINE.c.submission_id == SUBMISSIONS.c.submission_id)
         .where(
             and_(
-                TIMELINE.c.tenant_id == bindparam("tenant"),
-                TIMELINE.c.workspace_id == bindparam("workspace"),
-                TIMELINE.c.job_id == bindparam("job"),
+                SUBMISSIONS.c.tenant_id == bindparam("tenant"),
+                SUBMISSIONS.c.workspace_id == bindparam("workspace"),
+                SUBMISSIONS.c.job_id == bindparam("job"),
             )
         )
-        .order_by(TIMELINE.c.change)
+        .order_by(SUBMISSIONS.c.attempt, TIMELINE.c.change)  # an attempt ends before the next begins
     ),
 }
 KEYED = {
@@ -117,7 +118,7 @@ KEYED = {
             TIMELINE.c.scheduler_ref,
             TIMELINE.c.result_ref,
             TIMELINE.c.failure,
-        ).where(keys),
+        ).where(and_(TIMELINE.c.kind == constant("event"), keys)),
         TIMELINE.c.tenant_id,
         TIMELINE.c.workspace_id,
         TIMELINE.c.projection_event_id,

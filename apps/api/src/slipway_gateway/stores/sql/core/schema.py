@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from slipway_gateway.stores.sql.core.definition import constant
 from slipway_gateway.stores.sql.revision import SCHEMA_REVISION
 
 __all__ = ["METADATA", "SCHEMA_REVISION"]
@@ -148,8 +149,9 @@ PROJECTIONS = Table(
     PrimaryKeyConstraint("tenant_id", "workspace_id", "job_id"),
     Index(None, "tenant_id", "workspace_id", "submitted_change"),
 )
-# The row is the receipt of its update. Its id is unique in its workspace and not beyond: an older emitter names its
-# events itself, and one tenant's names must not be told by another's conflicts.
+# An event's row is its receipt. Its id is unique in its workspace and not beyond: an older emitter names its events
+# itself, and one tenant's names must not be told by another's conflicts. Rows lie in the order they are written, and
+# a job's are found by its submissions, whose ids lie in time: no random page is touched.
 TIMELINE = Table(
     "timeline",
     METADATA,
@@ -173,8 +175,17 @@ TIMELINE = Table(
     _number("recorded_at"),
     _text("trace_id"),
     PrimaryKeyConstraint("tenant_id", "workspace_id", "change"),
-    UniqueConstraint("tenant_id", "workspace_id", "projection_event_id"),
-    Index(None, "tenant_id", "workspace_id", "job_id", "change"),
+    Index(None, "submission_id", "change"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "uq_timeline_receipt",
+    TIMELINE.c.tenant_id,
+    TIMELINE.c.workspace_id,
+    TIMELINE.c.projection_event_id,
+    unique=True,
+    sqlite_where=TIMELINE.c.kind == constant("event"),
+    postgresql_where=TIMELINE.c.kind == constant("event"),
 )
 WORKSPACES = Table(
     "workspaces",
