@@ -56,8 +56,11 @@ class Agent:
         context = self._context
         try:
             await self._work()
-        except* GatewayRefusedError as group:
-            raise _first(group) from None
+        except BaseExceptionGroup as group:  # not `except*`: Python before 3.11.4 wraps what is raised in one again
+            refused, others = group.split(GatewayRefusedError)
+            if refused is None or others is not None:
+                raise
+            raise _first(refused) from None
         finally:
             context.stopping.set()
             if not self._stop.keep_engine:
