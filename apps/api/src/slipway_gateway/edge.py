@@ -1,7 +1,7 @@
 """The outermost layer, plain ASGI: a trace id for every request, bounded bodies, bounded work in flight."""
 
+import os
 import re
-import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -80,7 +80,7 @@ def _read_headers(scope: Scope) -> int | None:
         elif name == b"traceparent" and (match := _TRACEPARENT.match(value)) and match[1] != _NO_TRACE:
             trace_id = match[1].decode()
             scope["slipway.traceparent"] = match[0].decode()
-    scope["slipway.trace_id"] = trace_id or secrets.token_hex(16)
+    scope["slipway.trace_id"] = trace_id or os.urandom(16).hex()
     return length
 
 

@@ -1,12 +1,12 @@
 """The gateway's log: JSON lines with the contract's fields; never a secret, a token or a payload."""
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
+from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.submit_job_command import SubmitJobCommand
@@ -30,7 +30,7 @@ _EVENT_FIELDS = (
 
 
 def _encoded(fields: Mapping[str, Any], default: Callable[[Any], Any]) -> bytes:
-    return json.dumps(fields, default=default).encode()
+    return to_json(fields, fallback=default)
 
 
 def configure() -> None:

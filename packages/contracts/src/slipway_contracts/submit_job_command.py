@@ -12,6 +12,7 @@ COMMAND_MAX_BYTES = 64 * 1024
 INLINE_INPUT_MAX_BYTES = 32 * 1024
 BATCH_MAX_BYTES = 8 * 1024 * 1024
 BATCH_MAX_COMMANDS = 500
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class ExecutionProfile(ProductModel):
@@ -66,8 +67,7 @@ class SubmitJobCommand(ProductModel):
         from another session, means the same submission.
         """
         intent = self.model_dump(mode="json", exclude_defaults=True, exclude={"requested_by": {"session_id"}})
-        canonical = json.dumps(intent, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(_CANONICAL.encode(intent).encode()).hexdigest()
 
 
 class SubmitJobAccepted(ProductModel):
