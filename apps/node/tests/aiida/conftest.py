@@ -139,12 +139,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def daemon_pids(engine: AiidaEngine) -> Callable[[str], list[int]]:
-    """Return the process ids of this engine's ``worker``, ``broker`` or (``circus``) supervisor."""
+    """Return this engine's process ids: ``worker``, ``broker``, supervisor (``start-circus``) or its ``stats``."""
 
     def pids(word: str) -> list[int]:
-        found = subprocess.run(
-            ["pgrep", "-f", f"verdi -p {profile.PROFILE} daemon.*{word}"], capture_output=True, text=True, check=False
-        )
+        pattern = "from circus import stats" if word == "stats" else f"verdi -p {profile.PROFILE} daemon.*{word}"
+        found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False)
         ours = str(engine._home.resolve())
         return [
             int(pid) for pid in found.stdout.split() if ours in Path(f"/proc/{pid}/environ").read_text(errors="replace")

@@ -226,6 +226,7 @@ async def test_a_job_outlives_kill_9_of_the_daemon_and_runs_once(lab, tmp_path, 
     assert ended.phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"
     assert len(daemon_pids("worker")) == 1
+    assert len(daemon_pids("stats")) == 1
 
 
 async def test_health_tells_of_daemon_and_workers(lab):

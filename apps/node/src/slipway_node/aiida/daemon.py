@@ -81,7 +81,7 @@ class Daemon:
 
 
 def _end_orphans() -> None:
-    """End workers and broker that outlived a killed supervisor; nobody would ever stop them."""
+    """End what outlived a killed supervisor; nobody would ever stop it."""
     orphans = _own_processes()
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -109,9 +109,11 @@ def _own_processes() -> list[Any]:
 
 
 def _is_ours(process: Any, config_folder: str) -> bool:
-    """Tell a worker or broker of this profile by its command and by where its configuration lies."""
+    """Tell a process of this profile's daemon by its command and by where its configuration lies."""
     words = process.info["cmdline"] or []
-    if not (PROFILE in words and "daemon" in words and {"worker", "broker"} & set(words)):
+    is_daemons = PROFILE in words and "daemon" in words and bool({"worker", "broker"} & set(words))
+    is_supervisors = any(word.startswith("from circus import stats") for word in words)  # its count of load
+    if not (is_daemons or is_supervisors):
         return False
     try:
         return bool(process.environ().get("AIIDA_PATH") == config_folder)
