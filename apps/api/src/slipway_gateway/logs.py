@@ -2,10 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
@@ -15,7 +15,7 @@ from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.ingest_events import Outcome
 from slipway_gateway.usecases.submit import Submitted
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("slipway.gateway")
+_log = logging.getLogger("slipway.gateway")
 
 _EVENT_FIELDS = (
     "trace_id",
@@ -29,28 +29,42 @@ _EVENT_FIELDS = (
 )
 
 
-def _encoded(fields: Mapping[str, Any], default: Callable[[Any], Any]) -> bytes:
-    return to_json(fields, fallback=default)
+class _JsonLines(logging.Formatter):
+    """A record's event, level, time and fields as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "event": record.msg,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return to_json(line, fallback=str).decode()
 
 
 def configure() -> None:
     """Log as JSON lines to stderr, buffered by nothing but the operating system."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_encoded),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
-        cache_logger_on_first_use=True,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    _log.handlers = [handler]
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+def failed(event: str, *, trace_id: str, error: Exception | None = None, **fields: str) -> None:
+    """Log a fault; ``error`` with its traceback."""
+    _log.error(event, exc_info=error, extra={"fields": {"trace_id": trace_id, **fields}})
+
+
+def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    _log.log(level, event, extra={"fields": fields})
 
 
 def submitted(command: SubmitJobCommand, done: Submitted) -> None:
     """Log an accepted or replayed submit."""
-    log.info(
+    _tell(
         "submission accepted",
         trace_id=done.accepted.trace_id,
         tenant_id=command.tenant_id,
@@ -65,7 +79,7 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
 
 def cancel_recorded(accepted: CancelAccepted) -> None:
     """Log a recorded cancel."""
-    log.info(
+    _tell(
         "cancel recorded",
         trace_id=accepted.trace_id,
         job_id=accepted.job_id,
@@ -79,6 +93,6 @@ def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome) -> No
     fields = {name: event[name] for name in _EVENT_FIELDS if isinstance(event.get(name), str)}
     fields["management_node_id"] = node.management_node_id
     if isinstance(outcome, ContractError):
-        log.warning("event refused", code=outcome.code, **fields)
+        _tell("event refused", logging.WARNING, code=outcome.code, **fields)
     else:
-        log.info("event applied", idempotent=outcome.idempotent, **fields)
+        _tell("event applied", idempotent=outcome.idempotent, **fields)
