@@ -17,7 +17,8 @@ from slipway_gateway.auth.nodes import NodeTokens
 from slipway_gateway.auth.users import UserTokens, keys_of_jwks
 from slipway_gateway.openapi import describe
 from slipway_gateway.ports import StoreUnavailableError
-from slipway_gateway.problems import ContractError, render
+from slipway_gateway.problems import ContractError
+from slipway_gateway.rendering import render
 from slipway_gateway.routes import events, health, jobs, nodes
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store

@@ -14,7 +14,7 @@ from slipway_contracts.problem import FieldError
 from slipway_gateway.auth.nodes import NodeTokens, is_node_token
 from slipway_gateway.auth.users import Caller, Role, UserTokens
 from slipway_gateway.ports import NodeRecord, ProductStore
-from slipway_gateway.problems import ContractError
+from slipway_gateway.problems import ContractError, field_errors
 from slipway_gateway.settings import Settings
 from slipway_gateway.usecases.submit import KnownNodes
 
@@ -142,11 +142,3 @@ def in_utc(name: str, moment: datetime | None) -> datetime | None:
         error = FieldError(field=name, message="must be an RFC 3339 time with its zone, as in 2026-01-31T12:00:00Z")
         raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [error])
     return moment.astimezone(UTC)
-
-
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return pydantic's errors by dotted path; never the input, which may be a secret."""
-    return [
-        FieldError(field=".".join(map(str, entry["loc"])) or "body", message=entry["msg"])
-        for entry in error.errors(include_input=False, include_url=False, include_context=False)
-    ]

@@ -8,7 +8,8 @@ from typing import Any
 from slipway_contracts.errors import Code
 from slipway_contracts.node_protocol import HEARTBEAT_MAX_BYTES
 from slipway_contracts.submit_job_command import BATCH_MAX_BYTES, COMMAND_MAX_BYTES
-from slipway_gateway.problems import ContractError, render
+from slipway_gateway.problems import ContractError
+from slipway_gateway.rendering import render
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -1,13 +1,12 @@
-"""One exception carries a code of the contract; one function renders it (docs/contracts/README.md, error table)."""
+"""One exception carries a code of the contract (docs/contracts/README.md, error table)."""
 
 from collections.abc import Sequence
 
-from fastapi.responses import Response
+from pydantic import ValidationError
 
 from slipway_contracts.errors import ERRORS, Code
-from slipway_contracts.problem import PROBLEM_MEDIA_TYPE, FieldError, Problem
+from slipway_contracts.problem import FieldError, Problem
 
-RETRY_AFTER_SECONDS = 2
 TYPE_PREFIX = "urn:slipway:error:"
 
 
@@ -36,12 +35,9 @@ def problem_of(error: ContractError, trace_id: str) -> Problem:
     )
 
 
-def render(error: ContractError, trace_id: str) -> Response:
-    """Render ``error`` as application/problem+json with the headers its status asks for."""
-    problem = problem_of(error, trace_id)
-    headers: dict[str, str] = {}
-    if problem.status in (429, 503):
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if problem.status == 401:  # noqa: PLR2004 - HTTP's own number
-        headers["WWW-Authenticate"] = 'Bearer realm="slipway"'
-    return Response(problem.model_dump_json(), problem.status, headers, PROBLEM_MEDIA_TYPE)
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Return pydantic's errors by dotted path; never the input, which may be a secret."""
+    return [
+        FieldError(field=".".join(map(str, entry["loc"])) or "body", message=entry["msg"])
+        for entry in error.errors(include_input=False, include_url=False, include_context=False)
+    ]

@@ -13,9 +13,8 @@ from slipway_contracts.execution_event import ExecutionEvent, event_id_for
 from slipway_contracts.lifecycle import Applied, Duplicate, Refused, Verdict, to_projection
 from slipway_contracts.problem import FieldError
 from slipway_contracts.projection_update import ProjectionUpdate
-from slipway_gateway.context import field_errors
 from slipway_gateway.ports import NodeRecord, ProductStore, SubmissionTarget
-from slipway_gateway.problems import ContractError
+from slipway_gateway.problems import ContractError, field_errors
 
 EVENT_CODES: Mapping[Code, Code] = {
     Code.PROJECTION_TARGET_NOT_FOUND: Code.SUBMISSION_NOT_FOUND,
