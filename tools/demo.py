@@ -68,7 +68,8 @@ def result_table(jobs: list[dict[str, object]]) -> Table:
     """Return the table of results; a figure a job does not compute is a dash."""
     table = Table(title="Results", title_justify="left")
     for column in ("job", "state", "lattice constant, Å", "bulk modulus, GPa", "energy, eV"):
-        table.add_column(column, justify="left" if column in ("job", "state") else "right")
+        is_name = column in ("job", "state")
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=is_name)
     for job in jobs:
         projection = job["projection"]
         if not isinstance(projection, dict):
