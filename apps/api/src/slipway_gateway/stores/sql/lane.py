@@ -1,9 +1,8 @@
 """A lane: one thread with one connection that runs concurrent operations as groups, a transaction a group.
 
-Operations that the event loop hands over in one turn, and those that queue up while a group is at work, share a
-transaction; those of one kind share their statements. A group in which one operation fails is rolled back and each of
-its operations done again under a savepoint of its own, so that a bad one never hurts the others. The loop hears of a
-group once.
+Operations that come together, and those that queue up while a group is at work, share a transaction; those of one kind
+share their statements. A group in which one operation fails is rolled back and each of its operations done again under
+a savepoint of its own, so that a bad one never hurts the others. The loop hears of a group once.
 """
 
 import asyncio
@@ -53,7 +52,7 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._connection: sqlite3.Connection | None = None
         self._generation = 0
-        self._turn: list[_Pending] = []
+        self._gathered: list[_Pending] = []
         self._queue: SimpleQueue[list[_Pending] | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._work, name=f"slipway-{name}", daemon=True)
@@ -68,9 +67,9 @@ class Lane:
         if self._closed:
             future.set_exception(StoreUnavailableError("the store is closed"))
             return future
-        if not self._turn:
-            self._loop.call_soon(self._hand_over)
-        self._turn.append(_Pending(operation, argument, future))
+        if not self._gathered:
+            self._loop.call_soon(self._gather, 0)
+        self._gathered.append(_Pending(operation, argument, future))
         return future
 
     async def close(self) -> None:
@@ -82,10 +81,22 @@ class Lane:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    def _gather(self, before: int) -> None:
+        """Hand over when the last turn of the loop brought nothing more.
+
+        Requests that arrived together come over several turns. Handed over at the first, their group would wait for the
+        interpreter that works on the rest of them, woken in vain at every step it takes.
+        """
+        now = len(self._gathered)
+        if before < now < GROUP_MAX_OPERATIONS:
+            self._loop.call_soon(self._gather, now)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
-        if self._turn:
-            self._queue.put(self._turn)
-            self._turn = []
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def _work(self) -> None:
         """Take groups until the end; what the thread does all its life."""

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from slipway_gateway.stores.sql.revision import SCHEMA_REVISION
-from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, padded, split, texts_of
+from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, grouped, texts_of
 
 TEXTS = texts_of("sqlite")
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a statement waits for another process's lock before the store counts as out of reach."""
 CACHED_STATEMENTS = 512
 CACHE_KIB = 16 * 1024
-CHECKPOINT_PAGES = 4_000  # 16 MiB of log between checkpoints: fewer pauses, and a bounded log
+CHECKPOINT_PAGES = 16_000  # 64 MiB of log between checkpoints: fewer pauses, and a bounded log
 
 
 def connect(path: Path, *, read_only: bool, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
@@ -91,18 +91,18 @@ class SqliteSession:
     def rows_of(self, statement: Keyed, keys: Sequence[Row]) -> list[Row]:
         """Return the rows under ``keys``, in no order."""
         found: list[Row] = []
-        for size, flat in padded(keys):
+        for size, flat in grouped(keys):
             found += self._connection.execute(TEXTS.sized(statement, size), flat).fetchall()
         return found
 
     def run_on(self, statement: Keyed, keys: Sequence[Row]) -> None:
         """Run ``statement`` on the rows under ``keys``."""
-        for size, flat in padded(keys):
+        for size, flat in grouped(keys):
             self._connection.execute(TEXTS.sized(statement, size), flat)
 
     def insert(self, statement: Insert, rows: Sequence[Row]) -> None:
-        """Insert ``rows``, several a statement."""
-        for size, flat in split(rows):
+        """Insert ``rows``, a statement for each group of them."""
+        for size, flat in grouped(rows):
             self._connection.execute(TEXTS.sized(statement, size), flat)
 
     def foreign_version(self) -> tuple[int, int]:

@@ -8,15 +8,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 Row = tuple[Any, ...]
 COMPILED = Path(__file__).with_name("compiled")
-SIZES = (1, 2, 4, 8, 16, 32)
-"""Numbers of rows or keys in one statement: few, so that each database connection keeps all of them prepared."""
-GROUP_MAX = SIZES[-1]
+GROUP_MAX = 32
+"""Most rows or keys in one statement. There is a text for every number up to it, so that a group takes one statement a
+table, and each database connection keeps all of them prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ class Texts:
             if "text" in each
         }
         self._by_size: dict[tuple[str, int], str] = {
-            (name, int(size)): text for name, each in statements.items() for size, text in each.get("texts", {}).items()
+            (name, size): each["head"] + each["unit"] * (size - 1) + each["tail"]
+            for name, each in statements.items()
+            if "unit" in each
+            for size in range(1, GROUP_MAX + 1)
         }
 
     def bound(self, query: Query, values: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -62,7 +65,7 @@ class Texts:
         return text, [values[name] for name in names]
 
     def sized(self, statement: Keyed | Insert, size: int) -> str:
-        """Return the text of ``statement`` for ``size`` keys or rows, one of SIZES."""
+        """Return the text of ``statement`` for ``size`` keys or rows, at most GROUP_MAX."""
         return self._by_size[statement.name, size]
 
 
@@ -73,26 +76,7 @@ def texts_of(dialect: str) -> Texts:
     return Texts(content["schema"], content["statements"])
 
 
-def padded(keys: Sequence[Row]) -> list[tuple[int, list[Any]]]:
-    """Split ``keys`` into (size, flat parameters), filling a short part up with its last key.
-
-    A key twice selects its row once.
-    """
-    parts = []
-    rest = iter(keys)
-    while part := list(islice(rest, GROUP_MAX)):
-        size = 1 << (len(part) - 1).bit_length()
-        part += [part[-1]] * (size - len(part))
-        parts.append((size, list(chain.from_iterable(part))))
-    return parts
-
-
-def split(rows: Sequence[Row]) -> list[tuple[int, list[Any]]]:
-    """Split ``rows`` to insert into (size, flat parameters), as few as the sizes allow."""
-    parts = []
-    start = 0
-    while left := len(rows) - start:
-        size = GROUP_MAX if left >= GROUP_MAX else 1 << (left.bit_length() - 1)
-        parts.append((size, list(chain.from_iterable(rows[start : start + size]))))
-        start += size
-    return parts
+def grouped(rows: Sequence[Row]) -> list[tuple[int, list[Any]]]:
+    """Split ``rows`` to insert, or keys to look for, into (size, flat parameters), a statement each."""
+    parts = (rows[start : start + GROUP_MAX] for start in range(0, len(rows), GROUP_MAX))
+    return [(len(part), list(chain.from_iterable(part))) for part in parts]

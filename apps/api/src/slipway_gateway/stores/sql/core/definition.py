@@ -7,10 +7,10 @@ from sqlalchemy import ClauseElement, Column, ColumnElement, Table, and_, bindpa
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from slipway_gateway.stores.sql.statements import SIZES
+from slipway_gateway.stores.sql.statements import GROUP_MAX
 
 Definition = dict[str, Any]
-"""A statement as it is checked in: its text, or its texts by size, and how it is bound."""
+"""A statement as it is checked in: its text and how it is bound, or what its text for any size is put together of."""
 
 
 def by_name(clause: ClauseElement, dialect: Dialect) -> Definition:
@@ -36,8 +36,8 @@ class Keyed:
         self._columns = columns
 
     def compiled(self, dialect: Dialect) -> Definition:
-        """Compile for every number of keys in SIZES."""
-        return {"texts": {str(size): _flat(self._build(self._keys(size)).compile(dialect=dialect)) for size in SIZES}}
+        """Compile for any number of keys."""
+        return _repeating(lambda size: self._build(self._keys(size)), dialect)
 
     def _keys(self, size: int) -> ColumnElement[bool]:
         if len(self._columns) == 1:
@@ -59,8 +59,8 @@ class Insert:
         self._columns = [column for column in table.columns if not any(column is each for each in out)]
 
     def compiled(self, dialect: Dialect) -> Definition:
-        """Compile for every number of rows in SIZES."""
-        return {"texts": {str(size): _flat(self._of(size).compile(dialect=dialect)) for size in SIZES}}
+        """Compile for any number of rows."""
+        return _repeating(self._of, dialect)
 
     def _of(self, size: int) -> ClauseElement:
         rows: list[dict[str, ColumnElement[Any]]] = [
@@ -74,6 +74,21 @@ def constant(word: str) -> ColumnElement[str]:
     if not word.isidentifier():
         raise ValueError(f"{word!r} is no word of the schema")
     return literal_column(f"'{word}'")
+
+
+def _repeating(build: Callable[[int], ClauseElement], dialect: Dialect) -> Definition:
+    """Return the parts with ``head + unit * (size - 1) + tail`` the statement for ``size`` rows or keys.
+
+    Raises ValueError when a text is not so put together.
+    """
+    texts = [_flat(build(size).compile(dialect=dialect)) for size in range(2, GROUP_MAX + 1)]
+    two, three = texts[:2]
+    length = len(three) - len(two)
+    until = next((at for at, (a, b) in enumerate(zip(two, three, strict=False)) if a != b), len(two))
+    head, unit, tail = two[: until - length], three[until : until + length], two[until:]
+    if [head + unit * size + tail for size in range(1, GROUP_MAX)] != texts:
+        raise ValueError(f"{two} does not grow by a unit")
+    return {"head": head, "unit": unit, "tail": tail}
 
 
 def _flat(compiled: object) -> str:
