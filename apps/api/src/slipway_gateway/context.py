@@ -10,7 +10,6 @@ from fastapi import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from slipway_contracts.errors import Code
-from slipway_contracts.problem import FieldError
 from slipway_gateway.auth.nodes import NodeTokens, is_node_token
 from slipway_gateway.auth.users import Caller, Role, UserTokens
 from slipway_gateway.ports import NodeRecord, ProductStore
@@ -132,13 +131,3 @@ def parse_as(body: bytes, adapter: TypeAdapter[T], code: Code) -> T:
         return adapter.validate_json(body)
     except ValidationError as error:
         raise ContractError(code, "the body does not hold", field_errors(error)) from None
-
-
-def in_utc(name: str, moment: datetime | None) -> datetime | None:
-    """Return a query's time in UTC; raises invalid_request for one without a zone."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        error = FieldError(field=name, message="must be an RFC 3339 time with its zone, as in 2026-01-31T12:00:00Z")
-        raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [error])
-    return moment.astimezone(UTC)

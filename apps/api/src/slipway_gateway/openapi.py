@@ -1,17 +1,32 @@
-"""The API's description: request bodies from the models, refusals from the error table."""
+"""The API's description: bodies from the models, refusals from the error table, credentials from the policies."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from slipway_contracts.errors import ERRORS, Code
 from slipway_contracts.problem import PROBLEM_MEDIA_TYPE, Problem
+from slipway_gateway import context
 
 _REF = "#/components/schemas/{model}"
 _ANY_ROUTE = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.RATE_LIMITED, Code.PRODUCT_STORE_UNAVAILABLE)
+_SCHEMES = {
+    "userToken": "A user's JWT: claims iss, aud, exp, sub, tenant_id, workspace_ids, role",
+    "nodeToken": "A JWT that the node signs for this one request: claims iss, aud, iat, exp, htm, htu, bsh",
+}
+_ACCEPTED_BY: dict[Any, tuple[str, ...]] = {
+    context.user: ("userToken",),
+    context.admin: ("userToken",),
+    context.node: ("nodeToken",),
+    context.admin_or_node: ("userToken", "nodeToken"),
+    context.anyone: (),
+}
 
 
 def takes(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
@@ -58,7 +73,23 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None) if _is_fastapis(operation) else None
+    document["components"]["securitySchemes"] = {
+        name: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description}
+        for name, description in _SCHEMES.items()
+    }
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            schemes = [name for call in _calls(route.dependant) for name in _ACCEPTED_BY.get(call, ())]
+            for method in route.methods or ():
+                document["paths"][route.path_format][method.lower()]["security"] = [{name: []} for name in schemes]
     return document
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    """Yield what a route calls before itself, whole tree."""
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _calls(each)
 
 
 def _is_fastapis(operation: dict[str, Any]) -> bool:

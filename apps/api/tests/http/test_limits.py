@@ -78,6 +78,14 @@ async def test_a_query_that_does_not_hold_names_its_field(world: World, query: s
     assert answer.json()["errors"][0]["field"].startswith(field)
 
 
+@pytest.mark.parametrize("submission_id", [{}, [], 7, True, None])
+async def test_an_event_of_something_that_is_no_id_is_an_invalid_event(world: World, submission_id: object) -> None:
+    event = {**world.event(await world.taken(), "running"), "submission_id": submission_id}
+    answer = await world.node(world.nodes["lab"], f"/jobs/{event['job_id']}/events", event)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_event")
+    assert answer.json()["errors"][0]["field"] == "submission_id"
+
+
 async def test_a_cursor_of_no_list_is_an_invalid_request(world: World) -> None:
     answer = await world.user("GET", "/jobs?cursor=nowhere")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

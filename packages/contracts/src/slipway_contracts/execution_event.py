@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from slipway_contracts.fields import Id, NodeModel, Text, Uri, UtcTime
+from slipway_contracts.fields import Flag, Id, NodeModel, Text, Uri, UtcTime
 from slipway_contracts.problem import Problem
 
 EVENT_BATCH_MAX = 200
@@ -59,7 +59,7 @@ class ExecutionError(NodeModel):
 
     code: Id
     message: Text
-    retryable: bool = Field(default=False, description="Whether submitting the job again may help")
+    retryable: Flag = Field(default=False, description="Whether submitting the job again may help")
 
 
 class ExecutionEvent(NodeModel):

@@ -35,6 +35,8 @@ Id = Annotated[str, Field(pattern=ID_PATTERN, description="Letters, digits and .
 Uri = Annotated[str, Field(min_length=1, max_length=URI_MAX_CHARS, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:")]
 Text = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
 PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
+Flag = Annotated[bool, Field(strict=True)]
 UtcTime = Annotated[
     AwareDatetime,
     BeforeValidator(_text_or_time),

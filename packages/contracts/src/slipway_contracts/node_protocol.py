@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from slipway_contracts.fields import Id, NodeModel, PositiveInt, ProductModel, Text, UtcTime
+from slipway_contracts.fields import Count, Flag, Id, NodeModel, PositiveInt, ProductModel, Text, UtcTime
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
@@ -65,9 +65,9 @@ class EnrollResponse(NodeModel):
 class Capacity(NodeModel):
     """What the node runs now, and may run at most."""
 
-    jobs_running: int = Field(default=0, ge=0)
-    jobs_max: int | None = Field(default=None, ge=0)
-    cpus: int | None = Field(default=None, ge=0)
+    jobs_running: Count = 0
+    jobs_max: Count | None = None
+    cpus: Count | None = None
 
 
 class HeartbeatRequest(NodeModel):
@@ -78,7 +78,7 @@ class HeartbeatRequest(NodeModel):
     """
 
     agent_id: Id
-    epoch: int | None = Field(default=None, ge=1, description="None at an agent's start")
+    epoch: PositiveInt | None = Field(default=None, description="None at an agent's start")
     journal_id: Id
     node_version: Text
     policy: NodePolicy
@@ -105,10 +105,10 @@ class CommandKind(StrEnum):
 class LeaseRequest(NodeModel):
     """Ask for commands, waiting up to ``wait_seconds`` for the first."""
 
-    epoch: int = Field(ge=1)
+    epoch: PositiveInt
     journal_id: Id
-    max: int = Field(default=20, ge=1, le=LEASE_MAX_COMMANDS)
-    wait_seconds: float = Field(default=20.0, ge=0, le=LEASE_WAIT_MAX_SECONDS)
+    max: int = Field(default=20, strict=True, ge=1, le=LEASE_MAX_COMMANDS)
+    wait_seconds: float = Field(default=20.0, strict=True, ge=0, le=LEASE_WAIT_MAX_SECONDS)
 
 
 class NodeCommand(NodeModel):
@@ -136,7 +136,7 @@ class LeaseResponse(NodeModel):
 class AckRequest(NodeModel):
     """The commands are durable in the journal ``journal_id``."""
 
-    epoch: int = Field(ge=1)
+    epoch: PositiveInt
     journal_id: Id
     command_ids: list[Id] = Field(min_length=1, max_length=LEASE_MAX_COMMANDS)
 
@@ -164,7 +164,7 @@ class RotateKeyRequest(NodeModel):
 class DrainRequest(NodeModel):
     """Take no new work (True) or take it again (False); what was taken is finished either way."""
 
-    draining: bool = True
+    draining: Flag = True
 
 
 class RevokeResponse(ProductModel):

@@ -1,6 +1,5 @@
 """Surfaces 1 and 5, and the reads of jobs."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -9,7 +8,7 @@ from fastapi.responses import Response
 from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
 from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
 from slipway_contracts.errors import ERRORS, Code
-from slipway_contracts.fields import ID_PATTERN
+from slipway_contracts.fields import ID_PATTERN, UtcTime
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import PAGE_MAX, Job, JobPage, Projection, Timeline
 from slipway_contracts.submit_job_command import (
@@ -129,16 +128,16 @@ async def cancel_job(request: Request, caller: User, job_id: JobId, workspace_id
 def _filters(
     state: Annotated[list[ProjectionState] | None, Query(description="Repeatable; any when left out")] = None,
     management_node_id: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
-    submitted_after: Annotated[datetime | None, Query(description="RFC 3339")] = None,
-    submitted_before: Annotated[datetime | None, Query(description="RFC 3339")] = None,
+    submitted_after: Annotated[UtcTime | None, Query(description="RFC 3339")] = None,
+    submitted_before: Annotated[UtcTime | None, Query(description="RFC 3339")] = None,
     cursor: Annotated[str | None, Query(max_length=256)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
 ) -> JobFilter:
     return JobFilter(
         states=frozenset(state or ()),
         management_node_id=management_node_id,
-        submitted_after=context.in_utc("submitted_after", submitted_after),
-        submitted_before=context.in_utc("submitted_before", submitted_before),
+        submitted_after=submitted_after,
+        submitted_before=submitted_before,
         cursor=cursor,
         limit=limit,
     )

@@ -75,18 +75,19 @@ def _judged(
     targets: Mapping[str, SubmissionTarget],
 ) -> list[ProjectionUpdate | ContractError]:
     """Return each event's update, or why it has none; behind a submission's first failure everything is a gap."""
-    failed: set[object] = set()
+    failed: set[str | None] = set()
     judged: list[ProjectionUpdate | ContractError] = []
     for raw, event in zip(events, read, strict=True):
-        submission_id = event.submission_id if isinstance(event, ExecutionEvent) else raw.get("submission_id")
+        named = event.submission_id if isinstance(event, ExecutionEvent) else raw.get("submission_id")
+        submission_id = named if isinstance(named, str) else None  # anything may stand there in an event that fails
         outcome: ProjectionUpdate | ContractError
-        if submission_id is not None and submission_id in failed:
+        if submission_id in failed:
             outcome = ContractError(Code.EVENT_GAP, "an earlier event of this submission was refused")
         elif isinstance(event, ContractError):
             outcome = event
         else:
             outcome = _update(event, targets.get(event.submission_id))
-        if isinstance(outcome, ContractError) and isinstance(submission_id, str):
+        if isinstance(outcome, ContractError) and submission_id is not None:
             failed.add(submission_id)
         judged.append(outcome)
     return judged
