@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from local_stack import Gateway
 from schemathesis.checks import CHECKS, load_all_checks
 
-from slipway_contracts.node_protocol import NODE_TOKEN_AUDIENCE
+from slipway_contracts.node_protocol import LEASE_WAIT_MAX_SECONDS, NODE_TOKEN_AUDIENCE
 from slipway_gateway.app import build
 
 EXAMPLES = 30
@@ -38,6 +38,8 @@ CONFIG = schemathesis.Config.from_dict(
         "generation": {"with-security-parameters": False},  # false credentials have a test of their own
     }
 )
+# A batch is answered with an outcome each: a command that does not hold is refused in the body.
+LOOSE = {"submitJobs": CHECKS.get_by_names(["negative_data_rejection"])}
 schema = schemathesis.openapi.from_dict(json.loads(json.dumps(build().openapi())), config=CONFIG)
 
 
@@ -96,6 +98,8 @@ def test_no_request_is_a_fault_and_no_answer_undescribed(case: Any, callers: Cal
     sent_by = callers.signed if "nodeToken" in schemes else callers.admin
     if "management_node_id" in case.path_parameters:
         case.path_parameters["management_node_id"] = callers.node.node_id
-    if isinstance(case.body, dict) and case.body.get("wait_seconds", 20) in range(31):
+    wait = case.body.get("wait_seconds", 20) if isinstance(case.body, dict) else None
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait <= LEASE_WAIT_MAX_SECONDS:
         case.body["wait_seconds"] = 0  # a poll that holds is not waited for
-    case.call_and_validate(base_url=callers.url, auth=sent_by, checks=HELD_TO, timeout=30)
+    unchecked = LOOSE.get(case.operation.definition.raw["operationId"], [])
+    case.call_and_validate(base_url=callers.url, auth=sent_by, checks=HELD_TO, excluded_checks=unchecked, timeout=30)

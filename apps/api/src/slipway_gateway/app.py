@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from slipway_contracts.errors import Code
 from slipway_contracts.problem import FieldError
@@ -23,6 +24,7 @@ from slipway_gateway.routes import events, health, jobs, nodes
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
 
+CLIENT_CLOSED_REQUEST = 499  # the customary number; no client is there to read it
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -44,7 +46,7 @@ def serving(settings: Settings) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await open_store(settings.store)
+        store = await open_store(settings.store, busy_timeout_seconds=settings.store_timeout_seconds)
         services = context.Services(store, user_tokens(settings), NodeTokens(store), settings)
         app.state.services = services
         try:
@@ -58,11 +60,19 @@ def serving(settings: Settings) -> Lifespan:
 
 def build(lifespan: Lifespan | None = None) -> FastAPI:
     """Return the application without its edge; ``lifespan`` puts the services in place."""
-    app = FastAPI(title="Slipway gateway", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Slipway gateway",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     # The routes themselves, submit first: an included router would match every request's path twice.
     for router in (jobs.router, events.router, nodes.router, health.router):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(ContractError, _contract_error)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(StoreUnavailableError, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _no_such_route)
@@ -72,7 +82,14 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
 
 
 async def _contract_error(request: Request, error: Any) -> Response:
-    return render(error, context.trace_id_of(request))
+    trace_id = context.trace_id_of(request)
+    logs.refused(error, trace_id=trace_id, method=request.method, path=request.url.path)
+    return render(error, trace_id)
+
+
+async def _hung_up(_request: Request, _error: Exception) -> Response:
+    """End a request whose client left before its body was here: nothing was done, nobody is told."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _store_unavailable(request: Request, error: Exception) -> Response:
@@ -86,8 +103,8 @@ async def _invalid_request(request: Request, error: Any) -> Response:
         FieldError(field=".".join(map(str, entry["loc"][1:])) or "query", message=entry["msg"])
         for entry in error.errors()
     ]
-    refusal = ContractError(Code.INVALID_REQUEST, "the path or query does not hold", errors)
-    return render(refusal, context.trace_id_of(request))
+    code = Code.INVALID_EVENT if request.scope["route"].tags == events.router.tags else Code.INVALID_REQUEST
+    return await _contract_error(request, ContractError(code, "the path or query does not hold", errors))
 
 
 async def _no_such_route(request: Request, error: Any) -> Response:

@@ -1,19 +1,21 @@
 """What a request carries from the edge inwards, and how its body is read and bounded."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from slipway_contracts.errors import Code
+from slipway_contracts.problem import FieldError
 from slipway_gateway.auth.nodes import NodeTokens, is_node_token
 from slipway_gateway.auth.users import Caller, Role, UserTokens
 from slipway_gateway.ports import NodeRecord, ProductStore
-from slipway_gateway.problems import ContractError, field_errors
+from slipway_gateway.problems import LISTED_MAX, ContractError, field_errors
 from slipway_gateway.settings import Settings
 from slipway_gateway.usecases.submit import KnownNodes
 
@@ -68,7 +70,27 @@ def bearer(request: Request) -> str:
 
 async def user(request: Request) -> Caller:
     """Access policy: a user of whatever role."""
-    return services_of(request).users.verify(bearer(request))
+    caller = services_of(request).users.verify(bearer(request))
+    if request.scope["query_string"]:
+        _check_query(request)
+    return caller
+
+
+def _check_query(request: Request) -> None:
+    """Raise invalid_request for a parameter the route does not have: a filter or a condition must not be lost."""
+    dependant: Dependant = request.scope["route"].dependant
+    known = {parameter.alias for each in tree_of(dependant) for parameter in each.query_params}
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        errors = [FieldError(field=name, message="is no parameter of this call") for name in unknown[:LISTED_MAX]]
+        raise ContractError(Code.INVALID_REQUEST, "the query does not hold", errors)
+
+
+def tree_of(dependant: Dependant) -> Iterator[Dependant]:
+    """Yield what a route calls, and what that depends on, whole tree."""
+    yield dependant
+    for each in dependant.dependencies:
+        yield from tree_of(each)
 
 
 async def admin(request: Request) -> Caller:

@@ -16,8 +16,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_TRACEPARENT = re.compile(rb"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_NO_TRACE = b"0" * 32
+# W3C Trace Context: version 00 ends here, a later one may go on; version ff, and ids of zeros alone, are none.
+_TRACEPARENT = re.compile(rb"((?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?")
+LENGTH_DIGITS = 18  # more than any body has, and cheap to read
 _LONG_POLL = ":lease"
 _BATCHES = (":batchSubmit", ":batchIngest")
 
@@ -60,6 +61,8 @@ class Edge:
         self._in_flight += 1
         try:
             await self._app(scope, receive if length is not None else _bounded(receive, limit), send)
+        except Exception:  # noqa: BLE001, S110 - answered and logged by the application's handler, which then passes it on
+            pass
         finally:
             self._in_flight -= 1
 
@@ -77,10 +80,12 @@ def _read_headers(scope: Scope) -> int | None:
     scope["slipway.traceparent"] = None
     for name, value in scope["headers"]:
         if name == b"content-length":
-            length = int(value) if value.isdigit() else None
-        elif name == b"traceparent" and (match := _TRACEPARENT.match(value)) and match[1] != _NO_TRACE:
-            trace_id = match[1].decode()
-            scope["slipway.traceparent"] = match[0].decode()
+            length = int(value.lstrip(b"0")[:LENGTH_DIGITS] or b"0") if value.isdigit() else None
+        elif name == b"traceparent" and (match := _TRACEPARENT.fullmatch(value)):
+            if match[3] and value.startswith(b"00"):
+                continue
+            trace_id = match[2].decode()
+            scope["slipway.traceparent"] = match[1].decode()
     scope["slipway.trace_id"] = trace_id or os.urandom(16).hex()
     return length
 

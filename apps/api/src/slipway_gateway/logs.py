@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.submit_job_command import SubmitJobCommand
-from slipway_gateway.ports import NodeRecord
+from slipway_gateway.ports import NodeRecord, Scope
 from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.ingest_events import Outcome
 from slipway_gateway.usecases.submit import Submitted
@@ -25,7 +25,6 @@ _EVENT_FIELDS = (
     "submission_id",
     "execution_id",
     "event_id",
-    "state",
 )
 
 
@@ -79,11 +78,18 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
     )
 
 
-def cancel_recorded(accepted: CancelAccepted) -> None:
+def refused(error: ContractError, *, trace_id: str, method: str, path: str) -> None:
+    """Log a refusal, so that the trace id of the answer is found."""
+    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, method=method, path=path)
+
+
+def cancel_recorded(scope: Scope, accepted: CancelAccepted) -> None:
     """Log a recorded cancel."""
     _tell(
         "cancel recorded",
         trace_id=accepted.trace_id,
+        tenant_id=scope.tenant_id,
+        workspace_id=scope.workspace_id,
         job_id=accepted.job_id,
         submission_id=accepted.submission_id,
         state=accepted.projection_state,
@@ -92,9 +98,19 @@ def cancel_recorded(accepted: CancelAccepted) -> None:
 
 def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome) -> None:
     """Log what became of an event."""
-    fields = {name: event[name] for name in _EVENT_FIELDS if isinstance(event.get(name), str)}
-    fields["management_node_id"] = node.management_node_id
+    fields: dict[str, Any] = {"management_node_id": node.management_node_id}
     if isinstance(outcome, ContractError):
+        said = {name: event.get(name, event.get(_camel(name))) for name in (*_EVENT_FIELDS, "state")}
+        fields |= {name: value for name, value in said.items() if isinstance(value, str)}
         _tell("event refused", logging.WARNING, code=outcome.code, **fields)
-    else:
-        _tell("event applied", idempotent=outcome.idempotent, **fields)
+        return
+    fields |= {name: getattr(outcome.event, name) for name in _EVENT_FIELDS}
+    fields |= {"projection_event_id": outcome.event.event_id, "state": outcome.event.state}
+    if outcome.event.scheduler_ref is not None:
+        fields["slurm_job_id"] = outcome.event.scheduler_ref.slurm_job_id
+    _tell("event applied", idempotent=outcome.idempotent, **fields)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))

@@ -1,10 +1,8 @@
 """The API's description: bodies from the models, refusals from the error table, credentials from the policies."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -79,17 +77,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
-            schemes = [name for call in _calls(route.dependant) for name in _ACCEPTED_BY.get(call, ())]
+            schemes = [name for each in context.tree_of(route.dependant) for name in _ACCEPTED_BY.get(each.call, ())]
             for method in route.methods or ():
                 document["paths"][route.path_format][method.lower()]["security"] = [{name: []} for name in schemes]
     return document
-
-
-def _calls(dependant: Dependant) -> Iterator[Any]:
-    """Yield what a route calls before itself, whole tree."""
-    for each in dependant.dependencies:
-        yield each.call
-        yield from _calls(each)
 
 
 def _is_fastapis(operation: dict[str, Any]) -> bool:

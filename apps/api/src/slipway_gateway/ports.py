@@ -23,6 +23,10 @@ from slipway_contracts.reads import Projection, TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
 
+class CursorError(ValueError):
+    """A cursor that no page of this list gave out."""
+
+
 class StoreUnavailableError(Exception):
     """The Product SoR did not answer in time; the outcome of a write is unknown and its retry is safe."""
 

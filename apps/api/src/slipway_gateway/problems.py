@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from slipway_contracts.errors import ERRORS, Code
 from slipway_contracts.problem import FieldError, Problem
 
+LISTED_MAX, READ_MAX = 50, 1000
 TYPE_PREFIX = "urn:slipway:error:"
 
 
@@ -36,8 +37,14 @@ def problem_of(error: ContractError, trace_id: str) -> Problem:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return pydantic's errors by dotted path; never the input, which may be a secret."""
-    return [
+    """Return pydantic's errors by dotted path, the first ones of many; never the input, which may be a secret."""
+    count = error.error_count()
+    if count > READ_MAX:  # to list them all, and then leave most of them out, would be another's time and memory
+        return [FieldError(field="body", message=f"{count} fields do not hold")]
+    listed = [
         FieldError(field=".".join(map(str, entry["loc"])) or "body", message=entry["msg"])
         for entry in error.errors(include_input=False, include_url=False, include_context=False)
     ]
+    if count <= LISTED_MAX:
+        return listed
+    return [*listed[:LISTED_MAX], FieldError(field="body", message=f"{count - LISTED_MAX} more fields do not hold")]

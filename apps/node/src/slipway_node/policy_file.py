@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from slipway_contracts.fields import Id
-from slipway_contracts.node_policy import ALLOWED_SCHEMES, INLINE_PREFIX, NodePolicy, QueueLimits, QueuePolicy
+from slipway_contracts.node_policy import INLINE_PREFIX, INPUT_SCHEMES, NodePolicy, QueueLimits, QueuePolicy
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_node.payloads.lines import line_of
 from slipway_node.ports import Placement
@@ -25,8 +25,8 @@ def _none_is_empty(value: object) -> object:
 
 
 def _prefix(value: object) -> object:
-    if isinstance(value, str) and value != INLINE_PREFIX and value.partition(":")[0].lower() not in ALLOWED_SCHEMES:
-        raise ValueError(f"a prefix begins with one of {', '.join(sorted(ALLOWED_SCHEMES))} and `:`")
+    if isinstance(value, str) and value != INLINE_PREFIX and value.partition(":")[0].lower() not in INPUT_SCHEMES:
+        raise ValueError(f"a prefix begins with one of {', '.join(sorted(INPUT_SCHEMES))} and `:`")
     return value
 
 

@@ -6,6 +6,7 @@ import pytest
 from slipway_node.payloads.https import is_public, read_https
 from slipway_node.ports import RefusedJobError
 
+HTTP = frozenset({"http"})  # the server here has no certificate
 BODY = b"slipway: 1\n"
 
 
@@ -44,7 +45,7 @@ async def server():
 
 
 async def get(server: Server, uri: str, *, limit: int = 1000, private: bool = True, host: str = "127.0.0.1") -> bytes:
-    return await read_https(uri, [f"http://{host}:{server.port}/data"], limit, "input_uri", private)
+    return await read_https(uri, [f"http://{host}:{server.port}/data"], limit, "input_uri", private, HTTP)
 
 
 async def refusal(*arguments, **options) -> RefusedJobError:

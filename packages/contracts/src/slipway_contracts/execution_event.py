@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from slipway_contracts.fields import Flag, Id, NodeModel, Text, Uri, UtcTime
+from slipway_contracts.fields import Flag, Id, JsonObject, NodeModel, Text, Uri, UtcTime
 from slipway_contracts.problem import Problem
 
 EVENT_BATCH_MAX = 200
 SUMMARY_MAX_BYTES = 4 * 1024
+EVENT_MAX_BYTES = 64 * 1024
 
 _EVENT_NAMESPACE = uuid.UUID("8e0f2f0a-3f53-5b0e-8d0e-2b6f5f3f7c11")
 
@@ -44,7 +45,7 @@ class ResultRef(NodeModel):
 
     output_uri: Uri = Field(description="Folder of retrieved files and results.json")
     metadata_uri: Uri | None = Field(default=None, description="AiiDA archive of the job's provenance")
-    summary: dict[str, JsonValue] | None = Field(default=None, description="Parsed outputs in short, at most 4 KiB")
+    summary: JsonObject | None = Field(default=None, description="Parsed outputs in short, at most 4 KiB")
 
     @field_validator("summary")
     @classmethod

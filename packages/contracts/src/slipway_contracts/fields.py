@@ -1,10 +1,20 @@
 """The field types every surface shares (docs/contracts/README.md, "Common rules")."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+)
 
 ID_PATTERN = r"^[A-Za-z0-9._~-]{1,128}$"
 URI_MAX_CHARS = 65_536  # no shorter than a command may be, so that an inline input too large is told as that
@@ -31,11 +41,17 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
+def _finite(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    json.dumps(value, allow_nan=False)  # raises ValueError; what JSON cannot write would come back as another value
+    return value
+
+
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="Letters, digits and . _ ~ -; 1 to 128 of them")]
 Uri = Annotated[str, Field(min_length=1, max_length=URI_MAX_CHARS, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:")]
 Text = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
 PositiveInt = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 Flag = Annotated[bool, Field(strict=True)]
 UtcTime = Annotated[
     AwareDatetime,

@@ -13,7 +13,8 @@ from slipway_contracts.submit_job_command import INLINE_INPUT_MAX_BYTES, SubmitJ
 
 INLINE_PREFIX = "data:"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-ALLOWED_SCHEMES = frozenset({"https", "http", "s3", "file", "data"})
+INPUT_SCHEMES = frozenset({"https", "s3", "file", "data"})
+ARTIFACT_SCHEMES = INPUT_SCHEMES - {"data"}
 
 
 class QueueLimits(NodeModel):
@@ -86,24 +87,25 @@ def violations(policy: NodePolicy, command: SubmitJobCommand) -> tuple[PolicyVio
             found.append(
                 PolicyViolation(f"resource_shape.{name}", f"{asked} is over the queue's limit", (f"1..{limit}",))
             )
+    payload = command.payload_ref
     uris = (
-        ("payload_ref.input_uri", command.payload_ref.input_uri, policy.input_prefixes),
-        ("payload_ref.artifact_bucket", command.payload_ref.artifact_bucket, policy.artifact_prefixes),
+        ("payload_ref.input_uri", payload.input_uri, policy.input_prefixes, INPUT_SCHEMES),
+        ("payload_ref.artifact_bucket", payload.artifact_bucket, policy.artifact_prefixes, ARTIFACT_SCHEMES),
     )
-    for field, uri, prefixes in uris:
-        if uri is not None and (reason := uri_refusal(uri, prefixes)) is not None:
+    for field, uri, prefixes, schemes in uris:
+        if uri is not None and (reason := uri_refusal(uri, prefixes, schemes)) is not None:
             found.append(PolicyViolation(field, reason, tuple(prefixes)))
     return tuple(found)
 
 
-def uri_refusal(uri: str, prefixes: Iterable[str]) -> str | None:
+def uri_refusal(uri: str, prefixes: Iterable[str], schemes: frozenset[str] = INPUT_SCHEMES) -> str | None:
     """Return why ``uri`` is not under one of ``prefixes``, or None when it is.
 
-    User-info, `::` chains, climbing paths (also percent-encoded) and unknown schemes are refused whatever the prefixes
+    User-info, `::` chains, climbing paths (also percent-encoded) and other schemes are refused whatever the prefixes
     say. A prefix ends at a path boundary: ``file:///data`` allows ``file:///data/x`` and not ``file:///database``.
     """
     scheme = uri.partition(":")[0].lower()
-    if scheme not in ALLOWED_SCHEMES:
+    if scheme not in schemes:
         return f"scheme {scheme} is not supported"
     if scheme == "data":
         if INLINE_PREFIX not in prefixes:

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
-from slipway_contracts.fields import Count, Flag, Id, NodeModel, PositiveInt, ProductModel, Text, UtcTime
+from slipway_contracts.fields import Count, Flag, Id, JsonObject, NodeModel, PositiveInt, ProductModel, Text, UtcTime
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
@@ -83,7 +83,7 @@ class HeartbeatRequest(NodeModel):
     node_version: Text
     policy: NodePolicy
     capacity: Capacity = Capacity()
-    health: dict[str, JsonValue] = Field(default_factory=dict)
+    health: JsonObject = Field(default_factory=dict)
 
 
 class HeartbeatResponse(NodeModel):

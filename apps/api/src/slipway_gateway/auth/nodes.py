@@ -3,20 +3,24 @@
 import base64
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Callable
+from typing import TypeGuard
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.types import Options
 
 from slipway_contracts.errors import Code
+from slipway_contracts.fields import ID_PATTERN
 from slipway_contracts.node_protocol import NODE_TOKEN_AUDIENCE, NODE_TOKEN_MAX_SECONDS, NodeState
 from slipway_gateway.ports import NodeRecord, ProductStore
 from slipway_gateway.problems import ContractError
 
 _SIGNATURE_ONLY: Options = {"verify_exp": False, "verify_aud": False, "verify_iat": False, "verify_nbf": False}
 _UNVERIFIED: Options = {"verify_signature": False}
+TIME_END = 2**53  # beyond it seconds are not counted exactly
 LEEWAY_SECONDS = 10  # the node corrects its clock by our Date, to the second
 
 
@@ -31,6 +35,14 @@ def public_key_of(text: str) -> Ed25519PublicKey:
     except binascii.Error as error:
         raise ValueError(str(error)) from error
     return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(ID_PATTERN, value) is not None
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 <= value < TIME_END  # a NaN is in no range
 
 
 def is_node_token(token: str) -> bool:
@@ -59,7 +71,7 @@ class NodeTokens:
             issuer = jwt.decode(token, options=_UNVERIFIED).get("iss")
         except jwt.PyJWTError as error:
             raise _refused(str(error)) from None
-        node = await self._store.find_node(issuer) if isinstance(issuer, str) else None
+        node = await self._store.find_node(issuer) if _is_id(issuer) else None
         if node is None:
             raise _refused("its issuer is no node")
         self._check(token, node, method, path, body)
@@ -89,8 +101,8 @@ class NodeTokens:
         except jwt.PyJWTError as error:
             raise _refused(str(error)) from None
         issued, expires, now = claims.get("iat"), claims.get("exp"), self._clock()
-        if not isinstance(issued, int | float) or not isinstance(expires, int | float):
-            raise _refused("iat and exp must be numbers")
+        if not (_is_time(issued) and _is_time(expires)):
+            raise _refused("iat and exp must be seconds since 1970")
         if expires - issued > NODE_TOKEN_MAX_SECONDS:
             raise _refused(f"it is good for more than {NODE_TOKEN_MAX_SECONDS} s")
         if now > expires + LEEWAY_SECONDS or now < issued - LEEWAY_SECONDS:

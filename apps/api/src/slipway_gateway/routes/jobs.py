@@ -4,14 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
+from pydantic import Field, JsonValue, ValidationError
+from pydantic_core import to_json
 
 from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
 from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
 from slipway_contracts.errors import ERRORS, Code
-from slipway_contracts.fields import ID_PATTERN, UtcTime
+from slipway_contracts.fields import ID_PATTERN, ProductModel, UtcTime
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import PAGE_MAX, Job, JobPage, Projection, Timeline
 from slipway_contracts.submit_job_command import (
+    BATCH_MAX_COMMANDS,
+    COMMAND_MAX_BYTES,
     BatchSubmitRequest,
     BatchSubmitResponse,
     SubmitJobAccepted,
@@ -22,7 +26,7 @@ from slipway_gateway import context, logs
 from slipway_gateway.auth.users import Caller
 from slipway_gateway.openapi import refusals, takes
 from slipway_gateway.ports import JobFilter
-from slipway_gateway.problems import problem_of
+from slipway_gateway.problems import ContractError, field_errors, problem_of
 from slipway_gateway.routes.answers import answer
 from slipway_gateway.usecases import cancel, reads, submit
 
@@ -76,6 +80,21 @@ async def submit_job(request: Request, caller: User) -> Response:
     return answer(done.accepted, ACCEPTED, REPLAYED if done.replayed else None)
 
 
+class _Batch(ProductModel):
+    """A batch whose commands are still to be read, so that one that does not hold takes none of the others with it."""
+
+    commands: list[JsonValue] = Field(min_length=1, max_length=BATCH_MAX_COMMANDS)
+
+
+def _command(value: JsonValue) -> SubmitJobCommand | ContractError:
+    if len(to_json(value)) > COMMAND_MAX_BYTES:
+        return ContractError(Code.PAYLOAD_TOO_LARGE, f"the command is over {COMMAND_MAX_BYTES} bytes")
+    try:
+        return SubmitJobCommand.model_validate(value)
+    except ValidationError as error:
+        return ContractError(Code.INVALID_REQUEST, "the command does not hold", field_errors(error))
+
+
 @router.post(
     "/jobs:batchSubmit",
     operation_id="submitJobs",
@@ -85,9 +104,9 @@ async def submit_job(request: Request, caller: User) -> Response:
 )
 async def submit_jobs(request: Request, caller: User) -> Response:
     """Submit up to 500 jobs, an outcome each."""
-    batch = await context.parsed(request, BatchSubmitRequest)
+    batch = await context.parsed(request, _Batch)
     store, admission = context.services_of(request).store, _admission(request, caller)
-    outcomes = await submit.submit_batch(store, admission, batch.commands)
+    outcomes = await submit.submit_batch(store, admission, [_command(each) for each in batch.commands])
     return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
 
 
@@ -111,17 +130,17 @@ async def cancel_job(request: Request, caller: User, job_id: JobId, workspace_id
     """Cancel a job: 202 once the cancel is recorded."""
     body = await request.body()
     command = context.parse(body, CancelJobCommand, Code.INVALID_REQUEST) if body else CancelJobCommand()
-    services = context.services_of(request)
+    services, scope = context.services_of(request), caller.scope(workspace_id)
     accepted = await cancel.cancel(
         services.store,
-        caller.scope(workspace_id),
+        scope,
         job_id,
         command,
         by=caller.user_id,
         now=services.clock(),
         trace_id=context.trace_id_of(request),
     )
-    logs.cancel_recorded(accepted)
+    logs.cancel_recorded(scope, accepted)
     return answer(accepted, ACCEPTED)
 
 

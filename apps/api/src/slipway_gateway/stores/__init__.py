@@ -7,18 +7,21 @@ from pathlib import Path
 
 from slipway_gateway.ports import ProductStore
 
+BUSY_TIMEOUT_SECONDS = 5.0
 SQLITE_URL_PREFIX = "sqlite:///"
 
 
-async def open_store(url_or_path: str | Path) -> ProductStore:
+async def open_store(url_or_path: str | Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> ProductStore:
     """Open the store at a SQLite file path or a ``sqlite:///`` URL, migrating it first when its schema is older.
+
+    A statement waits ``busy_timeout_seconds`` for another process's write lock before the store is out of reach.
 
     Raises ValueError for a URL of another kind, StoreUnavailableError when the file cannot be opened in time. The
     store belongs to the running event loop.
     """
     from slipway_gateway.stores.sql.open import open_sqlite_store
 
-    return await open_sqlite_store(sqlite_path(url_or_path))
+    return await open_sqlite_store(sqlite_path(url_or_path), busy_timeout_seconds=busy_timeout_seconds)
 
 
 def migrate(url_or_path: str | Path) -> str:

@@ -1,15 +1,16 @@
 """Apply ExecutionEvents to the projection (docs/contracts/execution-event.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from slipway_contracts.compatibility import UnknownWordError, normalise
 from slipway_contracts.errors import Code
-from slipway_contracts.execution_event import ExecutionEvent, event_id_for
+from slipway_contracts.execution_event import EVENT_MAX_BYTES, ExecutionEvent, event_id_for
 from slipway_contracts.lifecycle import Applied, Duplicate, Refused, Verdict, to_projection
 from slipway_contracts.problem import FieldError
 from slipway_contracts.projection_update import ProjectionUpdate
@@ -36,8 +37,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The event is in the projection; ``idempotent`` when it already was."""
+    """``event`` is in the projection; ``idempotent`` when it already was."""
 
+    event: ExecutionEvent
     idempotent: bool
 
 
@@ -63,7 +65,10 @@ async def ingest(
     verdicts = await store.apply_projection_updates(
         list(updates.values()), received_at=delivery.received_at, synthesize_running=not delivery.contract_1
     )
-    applied = dict(zip(updates, map(_outcome, verdicts), strict=True))
+    applied = {
+        position: _outcome(event, verdict)
+        for (position, event), verdict in zip(_held(read, updates), verdicts, strict=True)
+    }
     return [
         outcome if isinstance(outcome, ContractError) else applied[position] for position, outcome in enumerate(judged)
     ]
@@ -78,8 +83,7 @@ def _judged(
     failed: set[str | None] = set()
     judged: list[ProjectionUpdate | ContractError] = []
     for raw, event in zip(events, read, strict=True):
-        named = event.submission_id if isinstance(event, ExecutionEvent) else raw.get("submission_id")
-        submission_id = named if isinstance(named, str) else None  # anything may stand there in an event that fails
+        submission_id = event.submission_id if isinstance(event, ExecutionEvent) else _submission_named_in(raw)
         outcome: ProjectionUpdate | ContractError
         if submission_id in failed:
             outcome = ContractError(Code.EVENT_GAP, "an earlier event of this submission was refused")
@@ -93,8 +97,16 @@ def _judged(
     return judged
 
 
+def _submission_named_in(raw: Mapping[str, Any]) -> str | None:
+    """Return the submission an event that fails belongs to, in either spelling; anything may stand there."""
+    named = raw.get("submission_id", raw.get("submissionId"))
+    return named if isinstance(named, str) else None
+
+
 def _read(event: Mapping[str, Any], job_id: str | None, *, contract_1: bool) -> ExecutionEvent | ContractError:
     """Return the event as contract 1 has it, or invalid_event with the fields that do not hold."""
+    if len(to_json(event)) > EVENT_MAX_BYTES:
+        return ContractError(Code.PAYLOAD_TOO_LARGE, f"the event is over {EVENT_MAX_BYTES} bytes")
     try:
         read = ExecutionEvent.model_validate(event if contract_1 else normalise(event))
     except ValidationError as error:
@@ -119,12 +131,21 @@ def _update(event: ExecutionEvent, target: SubmissionTarget | None) -> Projectio
     return to_projection(event, target.attempt)
 
 
-def _outcome(verdict: Verdict) -> Outcome:
+def _held(
+    read: Sequence[ExecutionEvent | ContractError], positions: Iterable[int]
+) -> Iterator[tuple[int, ExecutionEvent]]:
+    for position in positions:
+        event = read[position]
+        if isinstance(event, ExecutionEvent):
+            yield position, event
+
+
+def _outcome(event: ExecutionEvent, verdict: Verdict) -> Outcome:
     match verdict:
         case Applied():
-            return Ingested(idempotent=False)
+            return Ingested(event, idempotent=False)
         case Duplicate():
-            return Ingested(idempotent=True)
+            return Ingested(event, idempotent=True)
         case Refused(code, detail, gap):
             return ContractError(Code.EVENT_GAP if gap else EVENT_CODES[code], detail)
         case _:

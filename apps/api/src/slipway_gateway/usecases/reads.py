@@ -7,7 +7,7 @@ from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import is_terminal
 from slipway_contracts.problem import FieldError
 from slipway_contracts.reads import Job, JobPage, NodeList, NodeView, Projection, Timeline
-from slipway_gateway.ports import JobFilter, NodeRecord, ProductStore, Scope
+from slipway_gateway.ports import CursorError, JobFilter, NodeRecord, ProductStore, Scope
 from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.submit import is_overdue
 
@@ -18,7 +18,7 @@ async def list_jobs(
     """Return a page of the workspace's jobs; raises invalid_request for a cursor that is none."""
     try:
         rows = await store.list_jobs(scope, filters)
-    except ValueError as error:
+    except CursorError as error:
         message = FieldError(field="cursor", message=str(error))
         raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [message]) from None
     nodes = await store.list_nodes(scope.tenant_id) if rows.projections else []

@@ -1,7 +1,7 @@
 """Accept a SubmitJobCommand (docs/contracts/submit-job-command.md)."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -110,12 +110,16 @@ def _allowed_by_memory(admission: Admission, command: SubmitJobCommand) -> NewSu
 
 
 async def submit_batch(
-    store: ProductStore, admission: Admission, commands: Sequence[SubmitJobCommand]
+    store: ProductStore, admission: Admission, batch: Sequence[SubmitJobCommand | ContractError]
 ) -> list[Outcome]:
-    """Judge and commit several in one read and one transaction; an outcome each, in order."""
-    outcomes: list[Outcome | None] = [None] * len(commands)
+    """Judge and commit several in one read and one transaction; an outcome each, in order.
+
+    What was no command stands in ``batch`` as the refusal it is, and is its own outcome.
+    """
+    outcomes: list[Outcome | None] = [each if isinstance(each, ContractError) else None for each in batch]
+    commands = {position: each for position, each in enumerate(batch) if not isinstance(each, ContractError)}
     keys: dict[int, SubmissionKey] = {}
-    for position, command in enumerate(commands):
+    for position, command in commands.items():
         try:
             keys[position] = authorised_key(admission.caller, command)
         except ContractError as error:
@@ -132,7 +136,7 @@ async def submit_batch(
 async def _judge_and_commit(
     store: ProductStore,
     admission: Admission,
-    commands: Sequence[SubmitJobCommand],
+    commands: Mapping[int, SubmitJobCommand],
     keys: dict[int, SubmissionKey],
     positions: Sequence[int],
     outcomes: list[Outcome | None],
@@ -209,14 +213,17 @@ def _check_node(admission: Admission, command: SubmitJobCommand, node: NodeRecor
     """Return the version of the policy that allows ``command``."""
     if node is None or node.state is NodeState.REVOKED:
         raise ContractError(Code.MANAGEMENT_NODE_NOT_FOUND, f"no node {command.management_node_id} in this tenant")
-    if node.state is NodeState.DRAINING:
-        raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node is draining and takes no new jobs")
-    if node.policy is None or is_overdue(node, admission.now, admission.overdue_seconds):
-        raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node is overdue: no heartbeat in time")
+    if node.policy is None:
+        raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node has not been heard yet")
     broken = violations(node.policy, command)
     if broken:
         errors = [FieldError(field=rule.field, message=str(rule)) for rule in broken]
         raise ContractError(Code.POLICY_REJECTED, f"the node's policy refuses: {broken[0]}", errors)
+    # After the policy: what no retry can mend is told before what one may.
+    if node.state is NodeState.DRAINING:
+        raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node is draining and takes no new jobs")
+    if is_overdue(node, admission.now, admission.overdue_seconds):
+        raise ContractError(Code.EXECUTION_UNAVAILABLE, "the node is overdue: no heartbeat in time")
     return node.policy.policy_version
 
 

@@ -13,6 +13,7 @@ from slipway_contracts.node_policy import uri_refusal
 from slipway_node.payloads.document import INVALID
 from slipway_node.ports import RefusedJobError
 
+HTTPS = frozenset({"https"})
 REDIRECTS_MAX = 5
 CONNECT_SECONDS = 10.0
 _UNAVAILABLE = "payload_unavailable"
@@ -20,10 +21,17 @@ _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-async def read_https(uri: str, prefixes: Sequence[str], limit_bytes: int, field: str, allow_private: bool) -> bytes:  # noqa: FBT001
+async def read_https(
+    uri: str,
+    prefixes: Sequence[str],
+    limit_bytes: int,
+    field: str,
+    allow_private: bool,  # noqa: FBT001
+    schemes: frozenset[str] = HTTPS,
+) -> bytes:
     """Return the body at ``uri``; each redirect is checked as the first URI was. Raises RefusedJobError."""
     for _ in range(REDIRECTS_MAX + 1):
-        refusal = uri_refusal(uri, prefixes)
+        refusal = uri_refusal(uri, prefixes, schemes)
         if refusal is not None:
             raise RefusedJobError("policy_rejected", f"{field}: {_shown(uri)}: {refusal}")
         answer = await _get(uri, limit_bytes, field, allow_private)

@@ -36,7 +36,7 @@ async def read(uri: str, source: Source, field: str) -> bytes:
                     return _read_data(uri, field)
                 case "file":
                     return await asyncio.to_thread(_read_file, uri, source, field)
-                case "https" | "http":
+                case "https":
                     return await read_https(uri, source.prefixes, source.limits.file_bytes, field, source.allow_private)
                 case _:
                     return await asyncio.to_thread(_read_fsspec, uri, source, field)

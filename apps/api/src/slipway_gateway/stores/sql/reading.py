@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
-from slipway_gateway.ports import JobFilter, JobRow, JobRows, NodeRecord, Scope
+from slipway_gateway.ports import CursorError, JobFilter, JobRow, JobRows, NodeRecord, Scope
 from slipway_gateway.stores.sql.rows import micros, node_record, projection, timeline_entry
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Query
@@ -20,11 +20,11 @@ NODES_OF_TENANT = Query("nodes_of_tenant")
 
 
 def position(cursor: str | None) -> int:
-    """Return the position a page starts after; raises ValueError for a cursor that is none."""
+    """Return the position a page starts after; raises CursorError for one of no list."""
     if cursor is None:
         return _ALL
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(_ALL))):
-        raise ValueError("not a cursor of this list")
+        raise CursorError("not a cursor of this list")
     return int(cursor)
 
 
