@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local_stack import TENANT, USER, WORKSPACE, Gateway, Process, free_port, wait_until
+from signed_node import SignedNode
 
 from benchmarks.report import Row
-from benchmarks.signed_node import SignedNode
 
 ROUNDS = 5
 REQUESTS_A_ROUND = 8_000

@@ -11,10 +11,10 @@ import jwt
 import pytest
 import requests
 import schemathesis
-from benchmarks.signed_node import SignedNode
 from hypothesis import HealthCheck, settings
 from local_stack import Gateway
 from schemathesis.checks import CHECKS, load_all_checks
+from signed_node import SignedNode
 
 from slipway_contracts.node_protocol import LEASE_WAIT_MAX_SECONDS, NODE_TOKEN_AUDIENCE
 from slipway_gateway.app import build
