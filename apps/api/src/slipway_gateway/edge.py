@@ -1,5 +1,6 @@
 """The outermost layer, plain ASGI: a trace id for every request, bounded bodies, bounded work in flight."""
 
+import contextlib
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -52,7 +53,7 @@ class Edge:
             await self._refuse(Code.PAYLOAD_TOO_LARGE, f"the body is over {limit} bytes", scope, receive, send)
             return
         if scope["path"].endswith(_LONG_POLL):
-            await self._app(scope, _bounded(receive, limit), send)
+            await self._serve(scope, _bounded(receive, limit), send)
             return
         if self._in_flight >= self._max_in_flight:
             detail = f"{self._max_in_flight} requests are in flight in this process"
@@ -60,11 +61,14 @@ class Edge:
             return
         self._in_flight += 1
         try:
-            await self._app(scope, receive if length is not None else _bounded(receive, limit), send)
-        except Exception:  # noqa: BLE001, S110 - answered and logged by the application's handler, which then passes it on
-            pass
+            await self._serve(scope, receive if length is not None else _bounded(receive, limit), send)
         finally:
             self._in_flight -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A fault was answered and logged by the application's handler, which then passes it on to be logged once more.
+        with contextlib.suppress(Exception):
+            await self._app(scope, receive, send)
 
     @staticmethod
     async def _refuse(code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -379,7 +379,7 @@ class ProductStore(Protocol):
 
     # reads
     async def list_jobs(self, scope: Scope, filters: JobFilter) -> JobRows:
-        """Return a page of a workspace's jobs by keyset; raises ValueError for a cursor that is none."""
+        """Return a page of a workspace's jobs by keyset; raises CursorError for a cursor of no list."""
         ...
 
     async def get_job(self, scope: Scope, job_id: str) -> JobRow | None:

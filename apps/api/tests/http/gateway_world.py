@@ -83,6 +83,7 @@ class World:
     services: Services
     issuer_key: ec.EllipticCurvePrivateKey
     now: datetime
+    edge: Edge
     nodes: dict[str, TestNode] = field(default_factory=dict)
 
     def token(self, tenant: str = "lab", *, workspaces: tuple[str, ...] = ("physics",), **claims: Any) -> str:
@@ -242,7 +243,7 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[World]:
     edge = Edge(application, services.settings.max_in_flight)
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        world = World(client, services, key, datetime.now(UTC))
+        world = World(client, services, key, datetime.now(UTC), edge)
         try:
             yield world
         finally:
