@@ -36,15 +36,16 @@ class SignedNode:
         join = gateway.call("POST", "/api/runtime/nodes/join-tokens", token=admin, body={})
         public = base64.urlsafe_b64encode(node.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
         body = {"token": join["token"], "public_key": public}
-        node.node_id = str(node._post("/api/runtime/nodes:enroll", body)["management_node_id"])
+        node.node_id = str(node.post("/api/runtime/nodes:enroll", body)["management_node_id"])
         return node
 
     def heartbeat(self) -> None:
         """Say that the node is there."""
         body = {"agent_id": "bench", "journal_id": "bench", "node_version": "bench", "policy": POLICY}
-        self._post(f"/api/runtime/nodes/{self.node_id}:heartbeat", body)
+        self.post(f"/api/runtime/nodes/{self.node_id}:heartbeat", body)
 
-    def _post(self, path: str, body: object) -> dict[str, object]:
+    def post(self, path: str, body: object) -> dict[str, object]:
+        """Post as the node and return the answer; raises urllib.error.HTTPError for a refusal."""
         data = json.dumps(body).encode()
         now = int(time.time())
         claims = {"iss": self.node_id, "aud": NODE_TOKEN_AUDIENCE, "iat": now, "exp": now + 30}

@@ -50,6 +50,7 @@ RESPONSES = frozenset(
         "RevokeResponse", "NodeStateResponse",
         "CancelAccepted",
         "Projection", "Job", "JobPage", "TimelineEntry", "Timeline", "NodeView", "NodeList", "Health",
+        "JobChange", "StreamReset", "StreamEnd",
     }
 )  # fmt: skip
 """Models that answer; every other model of a surface is asked with."""

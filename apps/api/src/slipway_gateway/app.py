@@ -20,9 +20,10 @@ from slipway_gateway.openapi import describe
 from slipway_gateway.ports import StoreUnavailableError
 from slipway_gateway.problems import ContractError
 from slipway_gateway.rendering import render
-from slipway_gateway.routes import events, health, jobs, nodes
+from slipway_gateway.routes import events, health, jobs, nodes, streams
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
+from slipway_gateway.usecases.streams import Streams
 
 CLIENT_CLOSED_REQUEST = 499  # the customary number; no client is there to read it
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -47,12 +48,13 @@ def serving(settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await open_store(settings.store, busy_timeout_seconds=settings.store_timeout_seconds)
-        services = context.Services(store, user_tokens(settings), NodeTokens(store), settings)
+        services = context.Services(store, user_tokens(settings), NodeTokens(store), settings, Streams(store))
         app.state.services = services
         try:
             yield
         finally:
-            services.stopping.set()
+            services.stop()
+            await services.streams.closed()
             await store.close()
 
     return lifespan
@@ -69,7 +71,7 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     # The routes themselves, submit first: an included router would match every request's path twice.
-    for router in (jobs.router, events.router, nodes.router, health.router):
+    for router in (jobs.router, events.router, nodes.router, streams.router, health.router):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(ContractError, _contract_error)
     app.add_exception_handler(ClientDisconnect, _hung_up)

@@ -17,6 +17,7 @@ from slipway_gateway.auth.users import Caller, Role, UserTokens
 from slipway_gateway.ports import NodeRecord, ProductStore
 from slipway_gateway.problems import LISTED_MAX, ContractError, field_errors
 from slipway_gateway.settings import Settings
+from slipway_gateway.usecases.streams import Streams
 from slipway_gateway.usecases.submit import KnownNodes
 
 M = TypeVar("M", bound=BaseModel)
@@ -37,9 +38,15 @@ class Services:
     users: UserTokens
     nodes: NodeTokens
     settings: Settings
+    streams: Streams
     clock: Callable[[], datetime] = utc_now
     known_nodes: KnownNodes = field(default_factory=KnownNodes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set at shutdown: long polls end
+
+    def stop(self) -> None:
+        """Let what waits end: long polls and streams."""
+        self.stopping.set()
+        self.streams.close()
 
 
 def services_of(request: Request) -> Services:

@@ -21,6 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _TRACEPARENT = re.compile(rb"((?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?")
 LENGTH_DIGITS = 18  # more than any body has, and cheap to read
 _LONG_POLL = ":lease"
+_STREAM = "/stream"
 _BATCHES = (":batchSubmit", ":batchIngest")
 
 
@@ -34,13 +35,16 @@ def body_limit_bytes(path: str) -> int:
 class Edge:
     """Wraps ``app``; more than ``max_in_flight`` requests at once are refused with rate_limited.
 
-    Long polls do not count: they wait, they do not work. The count is of this process and of this moment only.
+    Long polls do not count: they wait, they do not work; streams have a count of their own, ``max_streams``. The counts
+    are of this process and of this moment only.
     """
 
-    def __init__(self, app: App, max_in_flight: int) -> None:
+    def __init__(self, app: App, max_in_flight: int, max_streams: int) -> None:
         self._app = app
         self._max_in_flight = max_in_flight
         self._in_flight = 0
+        self._max_streams = max_streams
+        self.streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -55,6 +59,9 @@ class Edge:
         if scope["path"].endswith(_LONG_POLL):
             await self._serve(scope, _bounded(receive, limit), send)
             return
+        if scope["path"].endswith(_STREAM):
+            await self._serve_stream(scope, _bounded(receive, limit), send)
+            return
         if self._in_flight >= self._max_in_flight:
             detail = f"{self._max_in_flight} requests are in flight in this process"
             await self._refuse(Code.RATE_LIMITED, detail, scope, receive, send)
@@ -64,6 +71,17 @@ class Edge:
             await self._serve(scope, receive if length is not None else _bounded(receive, limit), send)
         finally:
             self._in_flight -= 1
+
+    async def _serve_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.streams >= self._max_streams:
+            detail = f"{self._max_streams} streams are open in this process"
+            await self._refuse(Code.RATE_LIMITED, detail, scope, receive, send)
+            return
+        self.streams += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self.streams -= 1
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A fault was answered and logged by the application's handler, which then passes it on to be logged once more.

@@ -1,5 +1,6 @@
 """The API's description: bodies from the models, refusals from the error table, credentials from the policies."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,6 +33,14 @@ def takes(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     _BODIES.add(model)
     schema = {"$ref": _REF.format(model=model.__name__)}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+def streams(events: Mapping[str, type[BaseModel]]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that streams ``events``, each a name and what its data is."""
+    _BODIES.update(events.values())
+    listed = "; ".join(f"`{name}`: `{model.__name__}`" for name, model in events.items())
+    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {200: {"description": f"Server-Sent Events, until the token expires. {listed}", "content": content}}
 
 
 _BODIES: set[type[BaseModel]] = {Problem}

@@ -8,7 +8,7 @@ A store that cannot be reached in time raises :class:`StoreUnavailableError`; no
 exception. What the contract refuses comes back as :class:`Refused`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -19,7 +19,7 @@ from slipway_contracts.lifecycle import Refused, Verdict
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.node_protocol import Capacity, CommandKind, NodeState
 from slipway_contracts.projection_update import ProjectionState, ProjectionUpdate
-from slipway_contracts.reads import Projection, TimelineEntry
+from slipway_contracts.reads import JobChange, Projection, TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
 
@@ -272,6 +272,22 @@ class JobRow:
     command: SubmitJobCommand
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes in order, and the workspace's counter at the moment they were read."""
+
+    position: int
+    changes: tuple[JobChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of jobs, and the workspace's counter that it stands at."""
+
+    position: int
+    jobs: JobRows
+
+
 class ProductStore(Protocol):
     """The Product SoR. Reads see every write that was answered before (read your own write)."""
 
@@ -388,6 +404,24 @@ class ProductStore(Protocol):
 
     async def timeline(self, scope: Scope, job_id: str) -> list[TimelineEntry] | None:
         """Return a job's changes, oldest first; None when there is no such job."""
+        ...
+
+    async def changes(self, scope: Scope, job_id: str | None, *, after: int, limit: int) -> Changes | None:
+        """Return a workspace's changes (of one job, if named) after ``after``, oldest first, at most ``limit``.
+
+        None when there is no such job.
+        """
+        ...
+
+    async def standing(self, scope: Scope, job_id: str | None, *, limit: int) -> Standing | None:
+        """Return a job, or the first ``limit`` of a workspace's as :meth:`list_jobs` does; None for no such job."""
+        ...
+
+    def changed(self, scope: Scope) -> AsyncGenerator[None, None]:
+        """Yield at once, and then whenever the workspace may have changed since the last time; several count as one.
+
+        Woken by this process's own writes at once, by another process's within a bounded delay. Ends with the store.
+        """
         ...
 
     async def list_nodes(self, tenant_id: str) -> list[NodeRecord]:

@@ -4,19 +4,24 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
 from slipway_gateway import logs
 from slipway_gateway.app import build, serving
 from slipway_gateway.edge import Edge
+from slipway_gateway.routes.event_stream import ABORT
 from slipway_gateway.settings import Settings
 
 SHUTDOWN_SECONDS = 10
 BACKLOG = 2048
+PREFLIGHT_SECONDS = 600
 # Objects made between collections of the youngest, and collections until the next generation's. A request makes some
 # thousand and nearly all die with it; Python's own 700 would walk through the living ones at every request.
 COLLECTION_THRESHOLDS = (50_000, 20, 100)
@@ -46,8 +51,8 @@ class Server(uvicorn.Server):
             print(f"slipway-gateway ready at http://{host}:{port}", flush=True)  # noqa: T201 - what a caller waits for
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let long polls end, then everything else."""
-        self._application.state.services.stopping.set()
+        """Let long polls and streams end, then everything else."""
+        self._application.state.services.stop()
         await super().shutdown(sockets)
 
 
@@ -58,16 +63,39 @@ def _calm_the_collector() -> None:
     gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
+class Protocol(HttpToolsProtocol):
+    """Gives the application a way to drop the connection: what cannot be written to cannot be ended well either."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request, with `slipway.abort` among its extensions."""
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
+
+
+def _for_browsers(edge: Edge, origins: Sequence[str]) -> Edge | CORSMiddleware:
+    """Return ``edge``, answering pages of ``origins`` as browsers ask for it (CORS)."""
+    if not origins:
+        return edge
+    return CORSMiddleware(
+        edge,
+        allow_origins=origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=("Authorization", "Content-Type", "Last-Event-ID", "traceparent"),
+        expose_headers=(IDEMPOTENT_REPLAYED_HEADER, "Retry-After"),
+        max_age=PREFLIGHT_SECONDS,
+    )
+
+
 def run(settings: Settings) -> int:
     """Serve until a signal; return the exit code. Raises OSError when the address cannot be bound."""
     logs.configure()
     listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
     application = build(serving(settings))
-    edge = Edge(application, settings.max_in_flight)
+    edge = Edge(application, settings.max_in_flight, settings.max_streams)
     config = uvicorn.Config(
-        edge,
+        _for_browsers(edge, settings.cors_origins),
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="on",
         access_log=False,
         log_level="warning",

@@ -1,9 +1,10 @@
 """The gateway's settings: flags of `serve`, or `SLIPWAY_…` in the environment."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slipway_contracts.node_protocol import OVERDUE_AFTER_SECONDS
 
@@ -27,10 +28,19 @@ class Settings(BaseSettings):
     auth_jwks_file: Path | None = Field(default=None, description="JWK set with the issuer's public keys")
     max_open_jobs: int = Field(default=10_000, ge=1, description="Open submissions a workspace may have")
     max_in_flight: int = Field(default=512, ge=1, description="Requests in flight before 429; long polls do not count")
+    max_streams: int = Field(default=2_000, ge=1, description="Streams open in this process before 429")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins, separated by commas, whose pages may call the gateway from a browser"
+    )
     node_overdue_seconds: float = Field(
         default=OVERDUE_AFTER_SECONDS, gt=0, description="Seconds without a heartbeat after which a node is overdue"
     )
     store_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest wait for the store's write lock")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
     @property
     def store(self) -> str:

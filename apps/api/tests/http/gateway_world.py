@@ -27,6 +27,7 @@ from slipway_gateway.context import Services
 from slipway_gateway.edge import Edge
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
+from slipway_gateway.usecases.streams import Streams
 
 API = "/api/runtime"
 POLICY: dict[str, Any] = {
@@ -237,10 +238,12 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[World]:
     key = ec.generate_private_key(ec.SECP256R1())
     users = UserTokens(ISSUER, "slipway", {None: key.public_key()})
     world: World
-    services = Services(store, users, NodeTokens(store), Settings(data_dir=folder, **settings), clock=lambda: world.now)
+    services = Services(
+        store, users, NodeTokens(store), Settings(data_dir=folder, **settings), Streams(store), clock=lambda: world.now
+    )
     application = build()
     application.state.services = services
-    edge = Edge(application, services.settings.max_in_flight)
+    edge = Edge(application, services.settings.max_in_flight, services.settings.max_streams)
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         world = World(client, services, key, datetime.now(UTC), edge)

@@ -204,6 +204,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runtime/jobs/{job_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Job
+         * @description Follow one job: its state now, or what came after `Last-Event-ID`, and then every change as it comes.
+         */
+        get: operations["streamJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runtime/jobs/{job_id}/timeline": {
         parameters: {
             query?: never;
@@ -398,6 +418,26 @@ export interface paths {
          * @description Make a single-use token for a new node, and the command to paste there.
          */
         post: operations["createJoinToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runtime/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Workspace
+         * @description Follow the workspace: its jobs now, or what came after `Last-Event-ID`, and then every change as it comes.
+         */
+        get: operations["streamWorkspace"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -822,6 +862,72 @@ export interface components {
         Job: {
             command: components["schemas"]["SubmitJobCommand"];
             projection: components["schemas"]["Projection"];
+        };
+        /**
+         * JobChange
+         * @description One change of a job as a stream tells it; the event's id is ``change``.
+         */
+        JobChange: {
+            /** Attempt */
+            attempt: number;
+            /** Change */
+            change: number;
+            /**
+             * Display Message
+             * @default null
+             */
+            display_message: string | null;
+            /**
+             * Execution Id
+             * @default null
+             */
+            execution_id: string | null;
+            /** @default null */
+            failure: components["schemas"]["ProjectionFailure"] | null;
+            /**
+             * Job Id
+             * @description Letters, digits and . _ ~ -; 1 to 128 of them
+             */
+            job_id: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
+            /**
+             * Projection Event Id
+             * @description Letters, digits and . _ ~ -; 1 to 128 of them
+             */
+            projection_event_id: string;
+            projection_state: components["schemas"]["ProjectionState"];
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+            /** @default null */
+            result_ref: components["schemas"]["ResultRef"] | null;
+            /** @default null */
+            scheduler_ref: components["schemas"]["SchedulerRef"] | null;
+            /** @default null */
+            source_execution_state: components["schemas"]["ExecutionState"] | null;
+            /**
+             * Submission Id
+             * @description Letters, digits and . _ ~ -; 1 to 128 of them
+             */
+            submission_id: string;
+            /**
+             * Synthesized
+             * @default false
+             */
+            synthesized: boolean;
+            /**
+             * Trace Id
+             * @description Letters, digits and . _ ~ -; 1 to 128 of them
+             */
+            trace_id: string;
         };
         /**
          * JobPage
@@ -1319,6 +1425,42 @@ export interface components {
              * @description The scheduler's job id; immutable once seen
              */
             slurm_job_id: string;
+        };
+        /**
+         * StreamEnd
+         * @description A stream's last event, which has no id.
+         */
+        StreamEnd: {
+            /** @description `token_expired`: bring a new token; `closing`: connect again */
+            reason: components["schemas"]["StreamEndReason"];
+        };
+        /**
+         * StreamEndReason
+         * @description Why a stream ends.
+         * @enum {string}
+         */
+        StreamEndReason: "token_expired" | "closing";
+        /**
+         * StreamReset
+         * @description The state now, where a stream cannot tell each change: it begins here, and changes after ``change`` follow.
+         */
+        StreamReset: {
+            /**
+             * Change
+             * @description The workspace's change counter that this state stands at
+             */
+            change: number;
+            /**
+             * Jobs
+             * @description The job; or the workspace's jobs, newest submission first, one page
+             */
+            jobs: components["schemas"]["Projection"][];
+            /**
+             * Next Cursor
+             * @description Where the list of jobs goes on; unset when this is all
+             * @default null
+             */
+            next_cursor: string | null;
         };
         /**
          * SubmitJobAccepted
@@ -2221,6 +2363,88 @@ export interface operations {
             };
         };
     };
+    streamJob: {
+        parameters: {
+            query?: {
+                /** @description Needed where the token lists several */
+                workspace_id?: string | null;
+            };
+            header?: {
+                /** @description The last event seen; 0 is before all */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-Sent Events, until the token expires. `reset`: `StreamReset`; `change`: `JobChange`; `end`: `StreamEnd` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request`: A field is missing, unknown or malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The credential is missing, malformed, expired or unknown */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The credential does not cover this tenant, workspace, node or role */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found`: The workspace has no such job */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: This process has more requests in flight than it takes on */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `product_store_unavailable`: The Product SoR did not answer in time */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getTimeline: {
         parameters: {
             query?: {
@@ -2997,6 +3221,77 @@ export interface operations {
             };
             /** @description `payload_too_large`: The body or an inline input is over its limit */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: This process has more requests in flight than it takes on */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `product_store_unavailable`: The Product SoR did not answer in time */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    streamWorkspace: {
+        parameters: {
+            query?: {
+                /** @description Needed where the token lists several */
+                workspace_id?: string | null;
+            };
+            header?: {
+                /** @description The last event seen; 0 is before all */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-Sent Events, until the token expires. `reset`: `StreamReset`; `change`: `JobChange`; `end`: `StreamEnd` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_request`: A field is missing, unknown or malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: The credential is missing, malformed, expired or unknown */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The credential does not cover this tenant, workspace, node or role */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,7 @@
 """What products read: jobs, projections, timelines, nodes (docs/contracts/reads.md)."""
 
+from enum import StrEnum
+
 from pydantic import Field, JsonValue
 
 from slipway_contracts.execution_event import ExecutionState, ResultRef, SchedulerRef
@@ -10,6 +12,11 @@ from slipway_contracts.projection_update import ProjectionFailure, ProjectionSta
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
 PAGE_MAX = 200
+STREAM_KEPT_CHANGES = 10_000
+"""How many changes a workspace's stream may be behind and still be told each; one further behind is reset."""
+STREAM_HEARTBEAT_SECONDS = 15.0
+"""Silence on a stream after which a comment is sent, so that proxies keep it and both ends notice a broken line."""
+LAST_EVENT_ID_PATTERN = r"^[0-9]{1,18}$"
 
 
 class Projection(ProductModel):
@@ -72,6 +79,33 @@ class TimelineEntry(ProductModel):
     occurred_at: UtcTime
     recorded_at: UtcTime
     trace_id: Id
+
+
+class JobChange(TimelineEntry):
+    """One change of a job as a stream tells it; the event's id is ``change``."""
+
+    job_id: Id
+
+
+class StreamReset(ProductModel):
+    """The state now, where a stream cannot tell each change: it begins here, and changes after ``change`` follow."""
+
+    change: int = Field(description="The workspace's change counter that this state stands at")
+    jobs: list[Projection] = Field(description="The job; or the workspace's jobs, newest submission first, one page")
+    next_cursor: str | None = Field(default=None, description="Where the list of jobs goes on; unset when this is all")
+
+
+class StreamEndReason(StrEnum):
+    """Why a stream ends."""
+
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word, no secret
+    CLOSING = "closing"
+
+
+class StreamEnd(ProductModel):
+    """A stream's last event, which has no id."""
+
+    reason: StreamEndReason = Field(description="`token_expired`: bring a new token; `closing`: connect again")
 
 
 class Timeline(ProductModel):

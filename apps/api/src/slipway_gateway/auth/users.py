@@ -50,6 +50,7 @@ class Caller:
     tenant_id: str
     workspace_ids: tuple[str, ...]
     role: Role
+    expires_at: float  # seconds since 1970 UTC
 
     def scope(self, workspace_id: str | None) -> Scope:
         """Return the one tenant and workspace of this request.
@@ -89,7 +90,7 @@ class UserTokens:
         if known is not None and self._clock() < known[0]:
             return known[1]
         claims = self._claims(token)
-        caller = Caller(claims.sub, claims.tenant_id, claims.workspace_ids, claims.role)
+        caller = Caller(claims.sub, claims.tenant_id, claims.workspace_ids, claims.role, claims.exp)
         self._verified[token] = (claims.exp, caller)
         if len(self._verified) > VERIFIED_MAX:
             self._verified.popitem(last=False)
@@ -111,7 +112,7 @@ class UserTokens:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
             return Claims.model_validate(claims)
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             reason = "a claim is missing or malformed" if isinstance(error, ValidationError) else str(error)
             raise ContractError(Code.UNAUTHORIZED, f"the token does not hold: {reason}") from None
 

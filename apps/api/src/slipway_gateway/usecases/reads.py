@@ -22,7 +22,7 @@ async def list_jobs(
         message = FieldError(field="cursor", message=str(error))
         raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [message]) from None
     nodes = await store.list_nodes(scope.tenant_id) if rows.projections else []
-    fresh = _with_freshness(rows.projections, nodes, now, overdue_seconds)
+    fresh = with_freshness(rows.projections, nodes, now, overdue_seconds)
     return JobPage(jobs=fresh, next_cursor=rows.next_cursor)
 
 
@@ -30,9 +30,9 @@ async def read_job(store: ProductStore, scope: Scope, job_id: str, *, now: datet
     """Return a job; raises job_not_found."""
     row = await store.get_job(scope, job_id)
     if row is None:
-        raise _no_job(job_id)
+        raise no_job(job_id)
     node = await store.find_node(row.projection.management_node_id)
-    (projection,) = _with_freshness([row.projection], [node] if node else [], now, overdue_seconds)
+    (projection,) = with_freshness([row.projection], [node] if node else [], now, overdue_seconds)
     return Job(projection=projection, command=row.command)
 
 
@@ -40,7 +40,7 @@ async def read_timeline(store: ProductStore, scope: Scope, job_id: str) -> Timel
     """Return a job's changes; raises job_not_found."""
     entries = await store.timeline(scope, job_id)
     if entries is None:
-        raise _no_job(job_id)
+        raise no_job(job_id)
     return Timeline(job_id=job_id, entries=entries)
 
 
@@ -49,9 +49,10 @@ async def list_nodes(store: ProductStore, tenant_id: str, *, now: datetime, over
     return NodeList(nodes=[_view(node, now, overdue_seconds) for node in await store.list_nodes(tenant_id)])
 
 
-def _with_freshness(
+def with_freshness(
     projections: Iterable[Projection], nodes: Iterable[NodeRecord], now: datetime, overdue_seconds: float
 ) -> list[Projection]:
+    """Return projections with what tells how old their news may be; a node that is gone counts as silent."""
     by_id = {node.management_node_id: node for node in nodes}
     fresh = []
     for projection in projections:
@@ -83,5 +84,6 @@ def _view(node: NodeRecord, now: datetime, overdue_seconds: float) -> NodeView:
     )
 
 
-def _no_job(job_id: str) -> ContractError:
+def no_job(job_id: str) -> ContractError:
+    """Return the refusal of a job that the workspace does not have."""
     return ContractError(Code.JOB_NOT_FOUND, f"this workspace has no job {job_id}")

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from slipway_gateway.ports import StoreUnavailableError
-from slipway_gateway.stores.sql.session import Argument, Operation, Result
+from slipway_gateway.stores.sql.session import Argument, Operation, Result, Topic
 from slipway_gateway.stores.sql.sqlite import SqliteSession, is_unavailability
 
 GROUP_MAX_OPERATIONS = 128
@@ -35,7 +35,7 @@ class _Pending:
 class Lane:
     """Runs operations in groups. ``begin`` is the statement that opens a transaction.
 
-    ``on_commit`` is called in the event loop with the nodes a committed group brought commands for, before the group's
+    ``on_commit`` is called in the event loop with the topics a committed group brought something for, before the
     futures are resolved.
     """
 
@@ -44,7 +44,7 @@ class Lane:
         name: str,
         connect: Callable[[], sqlite3.Connection],
         begin: str,
-        on_commit: Callable[[set[str]], None] | None = None,
+        on_commit: Callable[[set[Topic]], None] | None = None,
     ) -> None:
         self._connect = connect
         self._begin = begin
@@ -118,13 +118,13 @@ class Lane:
                 self._answer(group, arrivals)
         self._let_go()
 
-    def _answer(self, group: list[_Pending], arrivals: set[str]) -> None:
+    def _answer(self, group: list[_Pending], arrivals: set[Topic]) -> None:
         try:
             self._loop.call_soon_threadsafe(self._resolve, group, arrivals)
         except RuntimeError:
             self._closed = True  # the loop ended before its store did: there is nobody left to answer
 
-    def _resolve(self, group: list[_Pending], arrivals: set[str]) -> None:
+    def _resolve(self, group: list[_Pending], arrivals: set[Topic]) -> None:
         if arrivals and self._on_commit is not None:
             self._on_commit(arrivals)
         for pending in group:
@@ -135,8 +135,8 @@ class Lane:
             else:
                 pending.future.set_exception(pending.error)
 
-    def _run(self, group: list[_Pending]) -> set[str]:
-        """Run ``group``, fill in its outcomes, and return the nodes it brought commands for."""
+    def _run(self, group: list[_Pending]) -> set[Topic]:
+        """Run ``group``, fill in its outcomes, and return the topics it brought something for."""
         try:
             try:
                 return self._transact(group, self._run_together)
@@ -152,7 +152,7 @@ class Lane:
 
     def _transact(
         self, group: list[_Pending], run: Callable[[sqlite3.Connection, SqliteSession, list[_Pending]], None]
-    ) -> set[str]:
+    ) -> set[Topic]:
         if self._connection is None:
             self._connection = self._connect()
             self._generation += 1

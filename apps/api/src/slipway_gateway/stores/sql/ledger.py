@@ -154,6 +154,7 @@ class Ledger:
         if not self._timeline:
             return
         for (tenant, workspace), counts in self._workspaces.items():
+            session.arrivals.add((tenant, workspace))
             if counts.exists:
                 session.run(
                     UPDATE_WORKSPACE,

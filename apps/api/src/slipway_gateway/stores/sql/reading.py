@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
-from slipway_gateway.ports import CursorError, JobFilter, JobRow, JobRows, NodeRecord, Scope
+from slipway_gateway.ports import Changes, CursorError, JobFilter, JobRow, JobRows, NodeRecord, Scope, Standing
 from slipway_gateway.stores.sql.rows import micros, node_record, projection, timeline_entry
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Query
@@ -16,6 +16,9 @@ _STATES = tuple(f"state{index}" for index in range(len(ProjectionState)))
 JOBS = Query("jobs")
 JOB = Query("job")
 TIMELINE_OF_JOB = Query("timeline_of_job")
+POSITION = Query("position")
+CHANGES_OF_WORKSPACE = Query("changes_of_workspace")
+CHANGES_OF_JOB = Query("changes_of_job")
 NODES_OF_TENANT = Query("nodes_of_tenant")
 
 
@@ -90,6 +93,56 @@ def _timeline(session: Session, of: JobOf) -> list[TimelineEntry] | None:
 
 
 READ_TIMELINE = each("timeline", _timeline)
+
+
+def _position(session: Session, scope: Scope) -> int:
+    """Return the workspace's counter; 0 for one in which nothing ever happened."""
+    rows = session.rows(POSITION, tenant=scope.tenant_id, workspace=scope.workspace_id)
+    return int(rows[0][0]) if rows else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesOf:
+    """Which changes of whose."""
+
+    scope: Scope
+    job_id: str | None
+    after: int
+    limit: int
+
+
+def _changes(session: Session, of: ChangesOf) -> Changes | None:
+    where = {"tenant": of.scope.tenant_id, "workspace": of.scope.workspace_id, "after": of.after, "most": of.limit}
+    if of.job_id is None:
+        rows = session.rows(CHANGES_OF_WORKSPACE, **where)
+    else:
+        rows = session.rows(CHANGES_OF_JOB, **where, job=of.job_id)
+        if not rows and not session.rows(JOB, **JobOf(of.scope, of.job_id).parameters()):
+            return None
+    return Changes(_position(session, of.scope), tuple(map(timeline_entry, rows)))
+
+
+READ_CHANGES = each("changes", _changes)
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOf:
+    """How many jobs of whose, or which one."""
+
+    scope: Scope
+    job_id: str | None
+    limit: int
+
+
+def _standing(session: Session, of: StandingOf) -> Standing | None:
+    position = _position(session, of.scope)
+    if of.job_id is None:
+        return Standing(position, _jobs(session, JobsOf(of.scope, JobFilter(limit=of.limit), _ALL)))
+    job = _job(session, JobOf(of.scope, of.job_id))
+    return None if job is None else Standing(position, JobRows((job.projection,), None))
+
+
+READ_STANDING = each("standing", _standing)
 
 
 def _nodes(session: Session, tenant_id: str) -> list[NodeRecord]:

@@ -12,7 +12,7 @@ from slipway_contracts.execution_event import ExecutionState, ResultRef, Schedul
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.node_protocol import Capacity, NodeState
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState
-from slipway_contracts.reads import Projection, TimelineEntry
+from slipway_contracts.reads import JobChange, Projection
 from slipway_gateway.ports import NodeRecord, SubmissionRecord
 from slipway_gateway.stores.sql.statements import Row
 
@@ -179,12 +179,13 @@ def projection(row: Row) -> Projection:
     )
 
 
-def timeline_entry(row: Row) -> TimelineEntry:
-    """Return a whole timeline row as products read it."""
-    (_, _, change, kind, event_id, _, submission, attempt, state, source, execution, *rest) = row
+def timeline_entry(row: Row) -> JobChange:
+    """Return a whole timeline row as products read it, in a timeline or on a stream."""
+    (_, _, change, kind, event_id, job, submission, attempt, state, source, execution, *rest) = row
     (scheduler_ref, result_ref, failure, message, synthesized, occurred, recorded, trace_id) = rest
-    return TimelineEntry(
+    return JobChange(
         change=change,
+        job_id=job,
         kind=kind,
         projection_event_id=event_id,
         submission_id=submission,

@@ -8,12 +8,14 @@ from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+Topic = str | tuple[str, str]
+"""What somebody waits for: a node's commands (its id), or a workspace's changes (tenant, workspace)."""
 
 
 class Session(Protocol):
-    """An open transaction. ``arrivals`` collects the nodes that are to be woken once it is committed."""
+    """An open transaction. ``arrivals`` collects the topics whose waiters are to be woken once it is committed."""
 
-    arrivals: set[str]
+    arrivals: set[Topic]
 
     def rows(self, query: Query, **values: Any) -> list[Row]:
         """Run ``query`` and return its rows."""

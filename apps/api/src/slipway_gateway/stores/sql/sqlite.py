@@ -4,10 +4,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway_gateway.stores.sql.revision import SCHEMA_REVISION
 from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row, grouped, texts_of
+
+if TYPE_CHECKING:
+    from slipway_gateway.stores.sql.session import Topic
 
 TEXTS = texts_of("sqlite")
 BUSY_TIMEOUT_SECONDS = 5.0
@@ -63,7 +66,7 @@ def schema_revision(connection: sqlite3.Connection) -> str | None:
 
 
 class SqliteSession:
-    """Statements inside the transaction that a lane holds open, and the nodes for which they brought commands.
+    """Statements inside the transaction that a lane holds open, and the topics that they brought something for.
 
     ``generation`` counts the lane's connections.
     """
@@ -73,7 +76,7 @@ class SqliteSession:
     def __init__(self, connection: sqlite3.Connection, generation: int) -> None:
         self._connection = connection
         self._generation = generation
-        self.arrivals: set[str] = set()
+        self.arrivals: set[Topic] = set()
 
     def rows(self, query: Query, **values: Any) -> list[Row]:
         """Run ``query`` and return its rows."""

@@ -1,6 +1,6 @@
 """The product store on SQL: each method hands one operation to a lane."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from slipway_gateway.ports import (
     Acked,
     CancelRecorded,
     CancelRequest,
+    Changes,
     Enrolment,
     Heartbeat,
     HeartbeatRecorded,
@@ -24,6 +25,7 @@ from slipway_gateway.ports import (
     NewSubmission,
     NodeRecord,
     Scope,
+    Standing,
     StoreUnavailableError,
     SubmissionContext,
     SubmissionKey,
@@ -158,6 +160,18 @@ class SqlProductStore:
     async def timeline(self, scope: Scope, job_id: str) -> list[TimelineEntry] | None:
         """See the port."""
         return await self._pages.submit(reading.READ_TIMELINE, reading.JobOf(scope, job_id))
+
+    async def changes(self, scope: Scope, job_id: str | None, *, after: int, limit: int) -> Changes | None:
+        """See the port."""
+        return await self._lookups.submit(reading.READ_CHANGES, reading.ChangesOf(scope, job_id, after, limit))
+
+    async def standing(self, scope: Scope, job_id: str | None, *, limit: int) -> Standing | None:
+        """See the port."""
+        return await self._pages.submit(reading.READ_STANDING, reading.StandingOf(scope, job_id, limit))
+
+    def changed(self, scope: Scope) -> AsyncGenerator[None, None]:
+        """See the port."""
+        return self._wakeups.changed((scope.tenant_id, scope.workspace_id))
 
     async def list_nodes(self, tenant_id: str) -> list[NodeRecord]:
         """See the port."""

@@ -76,6 +76,33 @@ QUERIES = {
         .order_by(SUBMISSIONS.c.attempt, TIMELINE.c.change)  # an attempt ends before the next begins
     ),
 }
+QUERIES |= {
+    "position": select(WORKSPACES.c.change).where(
+        and_(WORKSPACES.c.tenant_id == bindparam("tenant"), WORKSPACES.c.workspace_id == bindparam("workspace"))
+    ),
+    "changes_of_workspace": (
+        select(TIMELINE)
+        .where(
+            TIMELINE.c.tenant_id == bindparam("tenant"),
+            TIMELINE.c.workspace_id == bindparam("workspace"),
+            TIMELINE.c.change > bindparam("after"),
+        )
+        .order_by(TIMELINE.c.change)
+        .limit(bindparam("most"))
+    ),
+    "changes_of_job": (
+        select(TIMELINE)
+        .join_from(SUBMISSIONS, TIMELINE, TIMELINE.c.submission_id == SUBMISSIONS.c.submission_id)
+        .where(
+            SUBMISSIONS.c.tenant_id == bindparam("tenant"),
+            SUBMISSIONS.c.workspace_id == bindparam("workspace"),
+            SUBMISSIONS.c.job_id == bindparam("job"),
+            TIMELINE.c.change > bindparam("after"),
+        )
+        .order_by(SUBMISSIONS.c.attempt, TIMELINE.c.change)  # as above, so the order is that of the changes
+        .limit(bindparam("most"))
+    ),
+}
 KEYED = {
     "records_by_key": Keyed(
         lambda keys: select(*RECORD).where(keys),

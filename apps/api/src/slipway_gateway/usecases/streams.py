@@ -1,0 +1,299 @@
+"""Telling a workspace's changes as they come (docs/contracts/reads.md, "Streams").
+
+One tail a workspace reads each change once, however many follow it, and hands it to them; a follower that came with an
+earlier position reads what lies between by itself first. All of it is of this process and of this moment: a follower
+that is cut off or loses its gateway goes on elsewhere from its last event id.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from slipway_contracts.reads import (
+    PAGE_MAX,
+    STREAM_HEARTBEAT_SECONDS,
+    STREAM_KEPT_CHANGES,
+    JobChange,
+    StreamEndReason,
+    StreamReset,
+)
+from slipway_gateway.ports import Changes, ProductStore, Scope, StoreUnavailableError
+from slipway_gateway.usecases.reads import no_job, with_freshness
+
+PAGE_CHANGES = 500
+WAITING_MAX_CHANGES = 1_000
+"""Changes a follower may leave untaken before it is cut off: ten seconds of them at 100 a second."""
+STORE_RETRY_SECONDS = 1.0  # a store that is out of reach ends no stream
+
+
+class Told:
+    """A change on its way to followers, with room for the form it is sent in: made once, sent to all."""
+
+    __slots__ = ("change", "frame")
+
+    def __init__(self, change: JobChange) -> None:
+        self.change = change
+        self.frame: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing happened for as long as a heartbeat takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stream is over."""
+
+    reason: StreamEndReason
+
+
+class CutOffError(Exception):
+    """The follower takes changes too slowly."""
+
+
+Happening = list[Told] | StreamReset | Silence | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is followed, and from where; None is from now. ``clock`` and ``until`` are the token's time."""
+
+    scope: Scope
+    job_id: str | None
+    after: int | None
+    until: float  # seconds since 1970 UTC
+    clock: Callable[[], datetime]
+    overdue_seconds: float
+
+
+class _Follower:
+    """What one stream has not taken yet."""
+
+    def __init__(self, job_id: str | None, on_cut: Callable[[], None]) -> None:
+        self.job_id = job_id
+        self.waiting: deque[Told] = deque()
+        self.news = asyncio.Event()
+        self.live = False  # until then, what it cannot hold it reads again
+        self.overrun = False
+        self.closing = False
+        self._on_cut = on_cut
+
+    def offer(self, told: Told) -> None:
+        if self.overrun or self.job_id not in (None, told.change.job_id):
+            return
+        self.waiting.append(told)
+        if len(self.waiting) > WAITING_MAX_CHANGES:
+            self.waiting.clear()
+            self.overrun = True
+            if self.live:
+                self._on_cut()
+        self.news.set()
+
+    def taken(self) -> list[Told]:
+        told = list(self.waiting)
+        self.waiting.clear()
+        self.news.clear()
+        return told
+
+    def close(self) -> None:
+        self.closing = True
+        self.news.set()
+
+
+@dataclass(eq=False)
+class _Tail:
+    """The live end of a workspace: ``position`` is the last change that was handed out."""
+
+    scope: Scope
+    position: int
+    followers: set[_Follower] = field(default_factory=set)
+    task: "asyncio.Task[None] | None" = None
+
+    async def run(self, store: ProductStore) -> None:
+        async with aclosing(store.changed(self.scope)) as wakes:
+            async for _ in wakes:
+                while await self._advance(store):
+                    pass
+
+    def ended(self, task: "asyncio.Task[None]") -> None:
+        """Let the followers go on elsewhere when the tail broke: silence would look like nothing happening."""
+        if task.cancelled():
+            return
+        for follower in self.followers:
+            follower.close()
+        if error := task.exception():
+            message = "a workspace's tail broke"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error, "task": task})
+
+    async def _advance(self, store: ProductStore) -> bool:
+        """Hand out what came; tell whether there may be more."""
+        try:
+            page = await store.changes(self.scope, None, after=self.position, limit=PAGE_CHANGES)
+        except StoreUnavailableError:
+            await asyncio.sleep(STORE_RETRY_SECONDS)
+            return True
+        changes = page.changes if page is not None else ()
+        for change in changes:
+            told = Told(change)
+            for follower in self.followers:
+                follower.offer(told)
+            self.position = change.change
+        return len(changes) == PAGE_CHANGES
+
+
+class Stream:
+    """One open stream; iterate over :meth:`happenings` and close it."""
+
+    def __init__(self, streams: "Streams", question: Question, reset: StreamReset | None, upto: int) -> None:
+        self._streams = streams
+        self._question = question
+        self._reset = reset
+        self._upto = upto
+        self._follower: _Follower | None = None
+        self._closed = False
+
+    async def happenings(self, on_cut: Callable[[], None]) -> AsyncGenerator[Happening, None]:
+        """Yield what is to be sent, in order, until the token or the process ends.
+
+        ``on_cut`` is called, and CutOffError raised, when what is yielded is taken too slowly.
+        """
+        tail, follower = self._streams.joined(self._question, self._upto, on_cut)
+        self._follower = follower
+        if self._closed:
+            follower.close()
+        try:
+            if self._reset is not None:
+                yield self._reset
+            async for told in self._caught_up(tail, follower):
+                yield told
+            async for happening in self._lived(follower):
+                yield happening
+        finally:
+            self._streams.left(self._question.scope, follower)
+
+    def close(self) -> None:
+        """End it from outside: the other side is gone."""
+        self._closed = True
+        if self._follower is not None:
+            self._follower.close()
+
+    async def _caught_up(self, tail: _Tail, follower: _Follower) -> AsyncIterator[list[Told]]:
+        """Yield what was changed before the follower came, from the store."""
+        while self._upto < tail.position or follower.overrun:
+            follower.overrun = False
+            page = await self._page()
+            if page is None:
+                continue
+            if page.changes:
+                self._upto = page.changes[-1].change
+                yield [Told(change) for change in page.changes]
+            if len(page.changes) < PAGE_CHANGES:
+                self._upto = max(self._upto, page.position)
+        follower.live = True
+
+    async def _page(self) -> Changes | None:
+        store, of = self._streams.store, self._question
+        try:
+            return await store.changes(of.scope, of.job_id, after=self._upto, limit=PAGE_CHANGES)
+        except StoreUnavailableError:
+            await asyncio.sleep(STORE_RETRY_SECONDS)
+            return None
+
+    async def _lived(self, follower: _Follower) -> AsyncIterator[Happening]:
+        of = self._question
+        while True:
+            left = of.until - of.clock().timestamp()
+            if follower.closing or left <= 0:
+                yield Ended(StreamEndReason.CLOSING if follower.closing else StreamEndReason.TOKEN_EXPIRED)
+                return
+            if follower.overrun:
+                raise CutOffError
+            if not follower.waiting and not await _within(follower.news, min(left, STREAM_HEARTBEAT_SECONDS)):
+                yield Silence()
+            told = [each for each in follower.taken() if each.change.change > self._upto]
+            if told:
+                self._upto = told[-1].change.change
+                yield told
+
+
+class Streams:
+    """The streams that are open in this process."""
+
+    def __init__(self, store: ProductStore) -> None:
+        self.store = store
+        self._tails: dict[Scope, _Tail] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def open(self, question: Question) -> Stream:
+        """Return a stream that begins where ``question`` says, or with the state now where it cannot.
+
+        Raises job_not_found; StoreUnavailableError passes.
+        """
+        of = question
+        if of.after is not None:
+            page = await self.store.changes(of.scope, of.job_id, after=of.after, limit=1)
+            if page is None:
+                raise no_job(str(of.job_id))
+            behind = page.position - of.after
+            if behind == 0 or (behind > 0 and (of.job_id is not None or behind <= STREAM_KEPT_CHANGES)):
+                return Stream(self, question, None, of.after)
+        standing = await self.store.standing(of.scope, of.job_id, limit=PAGE_MAX)
+        if standing is None:
+            raise no_job(str(of.job_id))
+        nodes = await self.store.list_nodes(of.scope.tenant_id) if standing.jobs.projections else []
+        fresh = with_freshness(standing.jobs.projections, nodes, of.clock(), of.overdue_seconds)
+        reset = StreamReset(change=standing.position, jobs=fresh, next_cursor=standing.jobs.next_cursor)
+        return Stream(self, question, reset, standing.position)
+
+    def joined(self, question: Question, upto: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
+        """Let a stream that knows all changes up to ``upto`` follow its workspace's tail."""
+        follower = _Follower(question.job_id, on_cut)
+        if self._closed:
+            follower.close()
+        tail = self._tails.get(question.scope)
+        if tail is None:
+            tail = self._tails[question.scope] = _Tail(question.scope, upto)
+            tail.task = asyncio.create_task(tail.run(self.store))
+            tail.task.add_done_callback(tail.ended)
+        tail.followers.add(follower)
+        return tail, follower
+
+    def left(self, scope: Scope, follower: _Follower) -> None:
+        """Forget a follower, and its tail with the last one."""
+        tail = self._tails[scope]
+        tail.followers.discard(follower)
+        if not tail.followers:
+            del self._tails[scope]
+            self._end(tail)
+
+    def close(self) -> None:
+        """Let every stream end, with a word to its other side."""
+        self._closed = True
+        for tail in self._tails.values():
+            for follower in tail.followers:
+                follower.close()
+
+    async def closed(self) -> None:
+        """Stop what is left."""
+        for tail in self._tails.values():
+            self._end(tail)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def _end(self, tail: _Tail) -> None:
+        if tail.task is not None:
+            tail.task.cancel()
+            self._ending.add(tail.task)
+            tail.task.add_done_callback(self._ending.discard)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Tell whether ``event`` is set within ``seconds``."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

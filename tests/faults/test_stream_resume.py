@@ -1,0 +1,87 @@
+"""Subscribers live through a gateway that is killed again and again: each change once, in order."""
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from event_reader import listening
+from job_world import JobWorld
+from local_stack import Gateway
+
+KILLS = 20
+JOBS = 250
+CHANGES = 4 * JOBS  # submitted, accepted, running, completed
+SUBSCRIBERS = 8
+PAUSE_SECONDS = 0.05
+JITTER_SECONDS = 0.02  # so that a kill meets any step of a request
+
+
+@dataclass
+class Subscriber:
+    """Follows the workspace, or one job, and takes up where it was when the connection is lost."""
+
+    world: JobWorld
+    job_id: str | None
+    seen: list[int] = field(default_factory=list)
+    lost: int = 0
+
+    async def follow(self, last: int) -> None:
+        """Note the ids of changes until ``last`` was told."""
+        while not self.seen or self.seen[-1] < last:
+            with contextlib.suppress(httpx.HTTPError, StopAsyncIteration, TimeoutError):
+                await self._take_up(last)
+            self.lost += 1
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _take_up(self, last: int) -> None:
+        since = str(self.seen[-1] if self.seen else 0)
+        async with listening(self.world.url, self.world.token, self.job_id, last_event_id=since) as reader:
+            while not self.seen or self.seen[-1] < last:
+                event = await reader.next()
+                if event.event != "end":
+                    assert event.event == "change"  # what is kept is never reset
+                    self.seen.append(int(event.id))
+
+
+def work(world: JobWorld, first: dict) -> None:
+    """Bring the jobs to their end, the first one last, so that its last change is the workspace's."""
+    world.report(first, "accepted", "running")
+    for _ in range(JOBS - 1):
+        world.report(world.submit(), "accepted", "running", "completed")
+    world.report(first, "completed")
+
+
+async def kill_again_and_again(gateway: Gateway, watched: Subscriber) -> None:
+    """Kill the gateway at random moments, evenly over the changes, and start it again each time."""
+    moments = random.Random(3)
+    for kill in range(1, KILLS + 1):
+        while len(watched.seen) < kill * CHANGES // (KILLS + 1):  # noqa: ASYNC110 - a count, which no event tells of
+            await asyncio.sleep(PAUSE_SECONDS / 10)
+        await asyncio.sleep(moments.uniform(0, JITTER_SECONDS))
+        gateway.process.kill()
+        await asyncio.to_thread(gateway.start)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.idempotency("projection-update")
+async def test_each_subscriber_sees_each_change_once_through_twenty_kills(tmp_path):
+    gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log")
+    gateway.start()
+    try:
+        world = JobWorld.at(gateway)
+        first = world.submit()
+        subscribers = [Subscriber(world, None) for _ in range(SUBSCRIBERS)]
+        of_job = [Subscriber(world, first["job_id"]) for _ in range(SUBSCRIBERS)]
+        following = [asyncio.create_task(each.follow(CHANGES)) for each in subscribers + of_job]
+        working = asyncio.create_task(asyncio.to_thread(work, world, first))
+        await kill_again_and_again(gateway, subscribers[0])
+        await working
+        await asyncio.wait_for(asyncio.gather(*following), 60)
+    finally:
+        gateway.process.stop()
+    assert [each.seen for each in subscribers] == [list(range(1, CHANGES + 1))] * SUBSCRIBERS
+    assert [each.seen for each in of_job] == [[1, 2, 3, CHANGES]] * SUBSCRIBERS
+    assert all(each.lost >= KILLS / 2 for each in subscribers)  # the kills were felt
