@@ -1,5 +1,6 @@
 """Rows of the table in benchmarks/README.md, and the machine they were measured on."""
 
+import math
 import platform
 import statistics
 import subprocess
@@ -35,6 +36,12 @@ class Row:
             "yes" if self.holds else "**no**",
             self.note,
         ]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that ``percent`` of ``values`` do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
 
 def machine() -> str:

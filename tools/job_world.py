@@ -1,5 +1,6 @@
 """A workspace at a running gateway, with a signed node that takes its jobs and reports what it is told to."""
 
+import contextlib
 import itertools
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from slipway_contracts.submit_job_command import BATCH_MAX_COMMANDS
 
 OUTAGE_SECONDS = 60.0
 PAUSE_SECONDS = 0.05
+BEAT_SECONDS = 15.0
 
 
 @dataclass
@@ -27,6 +29,7 @@ class JobWorld:
     workspace: str
     token: str
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    _beaten_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     def at(cls, gateway: Gateway, *, workspace: str = "physics") -> "JobWorld":
@@ -57,11 +60,13 @@ class JobWorld:
     def submit(self, job_id: str | None = None) -> dict[str, Any]:
         """Submit a job, until it is accepted; return command and answer as one."""
         command = self.command(job_id)
+        self._beat()
         return command | self._outlived("POST", "/api/runtime/jobs:submit", command)
 
     def submit_many(self, count: int) -> None:
         """Submit so many jobs in batches; raises StackError where one is refused."""
         for begin in range(0, count, BATCH_MAX_COMMANDS):
+            self._beat()
             commands = [self.command() for _ in range(begin, min(count, begin + BATCH_MAX_COMMANDS))]
             outcomes: Any = self._outlived("POST", "/api/runtime/jobs:batchSubmit", {"commands": commands})["outcomes"]
             if refused := [each for each in outcomes if each.get("accepted") is None]:
@@ -83,6 +88,13 @@ class JobWorld:
         if state is ExecutionState.FAILED:
             event["error"] = {"code": "exit_400", "message": "it broke", "retryable": False}
         return event
+
+    def _beat(self) -> None:
+        """Let the node say now and then that it is there; a gateway that is away hears it the next time."""
+        if time.monotonic() - self._beaten_at > BEAT_SECONDS:
+            with contextlib.suppress(OSError):
+                self.node.heartbeat()
+                self._beaten_at = time.monotonic()
 
     def _reported(self, job: Mapping[str, Any], state: ExecutionState) -> None:
         deadline = time.monotonic() + OUTAGE_SECONDS

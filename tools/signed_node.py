@@ -13,6 +13,7 @@ from local_stack import Gateway
 
 from slipway_contracts.node_protocol import NODE_TOKEN_AUDIENCE
 
+TOKEN_SECONDS = 58  # of the contract's 60, so that a clock may be a little off
 POLICY = {
     "policy_version": "bench",
     "queues": {"default": {"limits": {"cpu": 64, "memory_mib": 1_000_000, "walltime_seconds": 864_000}}},
@@ -47,18 +48,22 @@ class SignedNode:
     def post(self, path: str, body: object) -> dict[str, object]:
         """Post as the node and return the answer; raises urllib.error.HTTPError for a refusal."""
         data = json.dumps(body).encode()
-        now = int(time.time())
-        claims = {"iss": self.node_id, "aud": NODE_TOKEN_AUDIENCE, "iat": now, "exp": now + 30}
-        claims |= {"htm": "POST", "htu": path, "bsh": hashlib.sha256(data).hexdigest()}
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.gateway.url}{path}",
-            data=data,
-            headers={
-                "Authorization": f"Bearer {jwt.encode(claims, self.key, algorithm='EdDSA')}",
-                "Content-Type": "application/json",
-                "Slipway-Contract": "1",
-            },
-        )
+        url = f"{self.gateway.url}{path}"
+        request = urllib.request.Request(url, data=data, headers=self._headers(path, data))  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
             result: dict[str, object] = json.loads(answer.read())
             return result
+
+    def signed(self, path: str, body: object) -> bytes:
+        """Return the whole HTTP request that posts ``body``, good for a minute."""
+        data = json.dumps(body).encode()
+        headers = {"Host": "127.0.0.1", **self._headers(path, data), "Content-Length": str(len(data))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + data
+
+    def _headers(self, path: str, data: bytes) -> dict[str, str]:
+        now = int(time.time())
+        claims = {"iss": self.node_id, "aud": NODE_TOKEN_AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS}
+        claims |= {"htm": "POST", "htu": path, "bsh": hashlib.sha256(data).hexdigest()}
+        token = jwt.encode(claims, self.key, algorithm="EdDSA")
+        return {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Slipway-Contract": "1"}

@@ -22,6 +22,7 @@ from slipway_gateway.settings import Settings
 SHUTDOWN_SECONDS = 10
 BACKLOG = 2048
 PREFLIGHT_SECONDS = 600
+WRITE_BUFFER_BYTES = 16 * 1024
 # Objects made between collections of the youngest, and collections until the next generation's. A request makes some
 # thousand and nearly all die with it; Python's own 700 would walk through the living ones at every request.
 COLLECTION_THRESHOLDS = (50_000, 20, 100)
@@ -64,7 +65,15 @@ def _calm_the_collector() -> None:
 
 
 class Protocol(HttpToolsProtocol):
-    """Gives the application a way to drop the connection: what cannot be written to cannot be ended well either."""
+    """Lets the application drop the connection: what cannot be written to cannot be ended well either.
+
+    Little waits to be written, since what waits is held by every one of a thousand streams.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin a connection."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
 
     def on_message_begin(self) -> None:
         """Begin a request, with `slipway.abort` among its extensions."""

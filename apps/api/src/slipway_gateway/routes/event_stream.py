@@ -6,11 +6,10 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, assert_never
 
 from fastapi.responses import Response
-from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from slipway_contracts.reads import StreamEnd, StreamReset
-from slipway_gateway.usecases.streams import CutOffError, Ended, Happening, Silence, Stream, Told
+from slipway_contracts.reads import StreamEnd
+from slipway_gateway.usecases.streams import Began, CutOffError, Ended, Happening, Silence, Stream, Told
 
 ABORT = "slipway.abort"
 """The ASGI extension that drops the connection at once; a server without it closes it as it can."""
@@ -21,10 +20,10 @@ HEAD = f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
 HEARTBEAT = b": heartbeat\n\n"
 
 
-def frame(event: str, data: BaseModel, event_id: int | None = None) -> bytes:
-    """Return one event. JSON has no line breaks of its own, so its data is one line."""
+def frame(event: str, data: str, event_id: int | None = None) -> bytes:
+    """Return one event. JSON has no line breaks of its own, so ``data`` is one line."""
     number = "" if event_id is None else f"id: {event_id}\n"
-    return f"event: {event}\n{number}data: {data.model_dump_json()}\n\n".encode()
+    return f"event: {event}\n{number}data: {data}\n\n".encode()
 
 
 def framed(happening: Happening) -> bytes:
@@ -32,19 +31,19 @@ def framed(happening: Happening) -> bytes:
     match happening:
         case list():
             return b"".join(map(_change, happening))
-        case StreamReset():
-            return frame("reset", happening, happening.change)
+        case Began(change, document):
+            return frame("reset", document, change)
         case Silence():
             return HEARTBEAT
         case Ended(reason):
-            return frame("end", StreamEnd(reason=reason))
+            return frame("end", StreamEnd(reason=reason).model_dump_json())
         case _:
             assert_never(happening)
 
 
 def _change(told: Told) -> bytes:
     if told.frame is None:
-        told.frame = frame("change", told.change, told.change.change)
+        told.frame = frame("change", told.change.model_dump_json(), told.change.change)
     return told.frame
 
 
@@ -68,6 +67,7 @@ class EventStream(Response):
             await _sent(send, HEAD)
             async for happening in happenings:
                 await _sent(send, framed(happening))
+                del happening  # the state that a stream begins with is large, and the next event may be hours away
             await _sent(send, b"", last=True)
         except (CutOffError, TimeoutError):
             abort()

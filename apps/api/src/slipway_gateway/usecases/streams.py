@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from slipway_contracts.reads import (
-    PAGE_MAX,
     STREAM_HEARTBEAT_SECONDS,
     STREAM_KEPT_CHANGES,
     JobChange,
@@ -23,9 +22,13 @@ from slipway_contracts.reads import (
 from slipway_gateway.ports import Changes, ProductStore, Scope, StoreUnavailableError
 from slipway_gateway.usecases.reads import no_job, with_freshness
 
-PAGE_CHANGES = 500
-WAITING_MAX_CHANGES = 1_000
-"""Changes a follower may leave untaken before it is cut off: ten seconds of them at 100 a second."""
+PAGE_CHANGES = 64
+"""Changes that are read, and sent, at once: followers take as much a turn as the tail brings, so no burst piles up."""
+BEGINNING_AT_ONCE = 8
+"""Streams that read the state now at the same time: a thousand that come back together are not to fill the memory."""
+RESET_JOBS = 50  # as a page of the list has them
+WAITING_MAX_CHANGES = 5_000
+"""Changes a follower may leave untaken before it is cut off. What waits is shared: it costs a reference each."""
 STORE_RETRY_SECONDS = 1.0  # a store that is out of reach ends no stream
 
 
@@ -37,6 +40,14 @@ class Told:
     def __init__(self, change: JobChange) -> None:
         self.change = change
         self.frame: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The state a stream begins with: a StreamReset as JSON, a tenth of the size of its model."""
+
+    change: int
+    document: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class CutOffError(Exception):
     """The follower takes changes too slowly."""
 
 
-Happening = list[Told] | StreamReset | Silence | Ended
+Happening = list[Told] | Began | Silence | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +105,9 @@ class _Follower:
         self.news.set()
 
     def taken(self) -> list[Told]:
-        told = list(self.waiting)
-        self.waiting.clear()
-        self.news.clear()
+        told = [self.waiting.popleft() for _ in range(min(PAGE_CHANGES, len(self.waiting)))]
+        if not self.waiting and not self.closing:
+            self.news.clear()
         return told
 
     def close(self) -> None:
@@ -148,10 +159,10 @@ class _Tail:
 class Stream:
     """One open stream; iterate over :meth:`happenings` and close it."""
 
-    def __init__(self, streams: "Streams", question: Question, reset: StreamReset | None, upto: int) -> None:
+    def __init__(self, streams: "Streams", question: Question, began: Began | None, upto: int) -> None:
         self._streams = streams
         self._question = question
-        self._reset = reset
+        self._began = began
         self._upto = upto
         self._follower: _Follower | None = None
         self._closed = False
@@ -166,8 +177,9 @@ class Stream:
         if self._closed:
             follower.close()
         try:
-            if self._reset is not None:
-                yield self._reset
+            if self._began is not None:
+                yield self._began
+                self._began = None
             async for told in self._caught_up(tail, follower):
                 yield told
             async for happening in self._lived(follower):
@@ -228,6 +240,7 @@ class Streams:
         self._tails: dict[Scope, _Tail] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._beginning = asyncio.Semaphore(BEGINNING_AT_ONCE)
 
     async def open(self, question: Question) -> Stream:
         """Return a stream that begins where ``question`` says, or with the state now where it cannot.
@@ -242,13 +255,18 @@ class Streams:
             behind = page.position - of.after
             if behind == 0 or (behind > 0 and (of.job_id is not None or behind <= STREAM_KEPT_CHANGES)):
                 return Stream(self, question, None, of.after)
-        standing = await self.store.standing(of.scope, of.job_id, limit=PAGE_MAX)
+        async with self._beginning:
+            began = await self._state_now(of)
+        return Stream(self, question, began, began.change)
+
+    async def _state_now(self, of: Question) -> Began:
+        standing = await self.store.standing(of.scope, of.job_id, limit=RESET_JOBS)
         if standing is None:
             raise no_job(str(of.job_id))
         nodes = await self.store.list_nodes(of.scope.tenant_id) if standing.jobs.projections else []
         fresh = with_freshness(standing.jobs.projections, nodes, of.clock(), of.overdue_seconds)
         reset = StreamReset(change=standing.position, jobs=fresh, next_cursor=standing.jobs.next_cursor)
-        return Stream(self, question, reset, standing.position)
+        return Began(standing.position, reset.model_dump_json())
 
     def joined(self, question: Question, upto: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
         """Let a stream that knows all changes up to ``upto`` follow its workspace's tail."""

@@ -1,0 +1,183 @@
+"""Streams: from an event's report to its subscribers, and what a thousand of them weigh."""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from job_world import JobWorld
+from local_stack import Gateway
+
+from benchmarks.accept import resident_mib
+from benchmarks.report import Row, percentile
+from slipway_contracts.execution_event import ExecutionState
+
+ROUNDS, SECONDS, PER_SECOND, STREAMS = 3, 20, 100, 100
+MANY = 1_000
+P50_MS, P99_MS, MANY_MIB = 10.0, 50.0, 200.0
+STATES = (ExecutionState.ACCEPTED, ExecutionState.RUNNING, ExecutionState.COMPLETED)
+SETTLED_SECONDS = 1.0
+
+
+class Listener(asyncio.Protocol):
+    """One stream, read raw: notes when the frame of each change came, as soon as its number was read."""
+
+    def __init__(self, request: bytes, arrived: dict[int, list[float]]) -> None:
+        self._request = request
+        self._arrived = arrived
+        self._rest = b""
+        self.open = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the stream."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Note the numbers in ``data``."""
+        now = time.perf_counter()
+        *whole, self._rest = (self._rest + data).split(b"\nid: ")
+        for part in [*whole[1:], self._rest] if whole else []:
+            number, newline, _ = part.partition(b"\n")
+            if newline:
+                self._arrived.setdefault(int(number), []).append(now)
+        if whole and not self.open.done():
+            self.open.set_result(None)
+        if whole:
+            self._rest = b""  # a number is never cut: each frame is written at once, and read whole on loopback
+
+
+async def listen(world: JobWorld, count: int, arrived: dict[int, list[float]]) -> list[asyncio.Transport]:
+    """Open ``count`` streams of the workspace; return once each has told where it begins."""
+    where = urlsplit(world.url)
+    request = f"GET /api/runtime/stream HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {world.token}\r\n\r\n".encode()
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Listener(request, arrived), str(where.hostname), where.port or 0)
+        for _ in range(count)
+    ]
+    await asyncio.gather(*(listener.open for _, listener in made))
+    return [transport for transport, _ in made]
+
+
+class Reporter(asyncio.Protocol):
+    """One keep-alive connection that reports prepared events, one after another."""
+
+    def __init__(self) -> None:
+        self._answered: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer, which a gateway writes at once."""
+        self._got += data
+        if self._answered is not None and b"\r\n\r\n" in self._got and not self._answered.done():
+            if not self._got.startswith(b"HTTP/1.1 200"):
+                self._answered.set_exception(RuntimeError(self._got.decode()))
+            else:
+                self._answered.set_result(None)
+
+    async def report(self, request: bytes) -> tuple[float, float]:
+        """Send ``request``; return when it was sent and when it was answered."""
+        assert self._transport is not None
+        self._got, self._answered = b"", asyncio.get_running_loop().create_future()
+        sent = time.perf_counter()
+        self._transport.write(request)
+        await self._answered
+        return sent, time.perf_counter()
+
+
+async def _round(world: JobWorld, arrived: dict[int, list[float]], first: int) -> tuple[list[float], list[float]]:
+    """Report events at an even pace; return ms from sent, and from answered, to each subscriber."""
+    count = SECONDS * PER_SECOND
+    jobs = [await asyncio.to_thread(world.submit) for _ in range(-(-count // len(STATES)))]
+    base = first + len(jobs)
+    requests = [
+        world.node.signed(f"/api/runtime/jobs/{job['job_id']}/events", world.event(job, state))
+        for job in jobs
+        for state in STATES
+    ][:count]
+    where = urlsplit(world.url)
+    _, reporter = await asyncio.get_running_loop().create_connection(Reporter, str(where.hostname), where.port or 0)
+    times: list[tuple[float, float]] = []
+    began = time.perf_counter()
+    for index, request in enumerate(requests):
+        await asyncio.sleep(max(0.0, began + index / PER_SECOND - time.perf_counter()))
+        times.append(await reporter.report(request))
+    await asyncio.sleep(SETTLED_SECONDS)
+    from_sent, from_answer = [], []
+    for index, (sent, answered) in enumerate(times):
+        came = arrived[base + index + 1]
+        if len(came) != STREAMS:
+            raise RuntimeError(f"change {base + index + 1} came to {len(came)} of {STREAMS} streams")
+        from_sent += [1_000 * (moment - sent) for moment in came]
+        from_answer += [1_000 * (moment - answered) for moment in came]
+    return from_sent, from_answer
+
+
+async def _latency(world: JobWorld) -> list[Row]:
+    arrived: dict[int, list[float]] = {}
+    transports = await listen(world, STREAMS, arrived)
+    medians: list[float] = []
+    tails: list[float] = []
+    answers: list[float] = []
+    changes = 0
+    for number in range(ROUNDS):
+        print(f"bench: streams, round {number + 1} of {ROUNDS}", file=sys.stderr)
+        from_sent, from_answer = await _round(world, arrived, changes)
+        changes = max(arrived)
+        medians.append(statistics.median(from_sent))
+        tails.append(percentile(from_sent, 99))
+        answers.append(statistics.median(from_answer))
+    for transport in transports:
+        transport.close()
+    note = f"{PER_SECOND} events/s, {STREAMS} streams, {SECONDS} s a round"
+    return [
+        Row("event sent → subscriber, p50", "ms", medians, f"≤ {P50_MS:g} ms", max(medians) <= P50_MS, note),
+        Row("event sent → subscriber, p99", "ms", tails, f"≤ {P99_MS:g} ms", max(tails) <= P99_MS, note),
+        Row("event answered → subscriber, p50", "ms", answers, "—", holds=True, note=note),
+    ]
+
+
+async def _weight(gateway: Gateway, world: JobWorld) -> list[Row]:
+    transports = await listen(world, MANY, {})
+    await asyncio.to_thread(world.submit_many, MANY)
+    await asyncio.sleep(SETTLED_SECONDS)
+    mib = resident_mib(gateway.process.pid)
+    for transport in transports:
+        transport.close()
+    note = f"after {MANY} changes to each"
+    return [Row(f"resident with {MANY} streams", "MiB", [mib], f"≤ {MANY_MIB:g} MiB", mib <= MANY_MIB, note)]
+
+
+def measure() -> list[Row]:
+    """Measure latency at a steady rate, then the memory of many streams, on one gateway process."""
+    return _on_a_gateway(_both)
+
+
+async def _both(gateway: Gateway, world: JobWorld) -> list[Row]:
+    return [*await _latency(world), *await _weight(gateway, world)]
+
+
+def _on_a_gateway(work: Callable[[Gateway, JobWorld], Awaitable[list[Row]]]) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = Gateway(Path(folder) / "data", Path(folder) / "gateway.log", env={"SLIPWAY_MAX_OPEN_JOBS": "100000"})
+        gateway.start()
+        try:
+            world = JobWorld.at(gateway)
+
+            async def run() -> list[Row]:
+                return await work(gateway, world)
+
+            return asyncio.run(run())
+        finally:
+            gateway.process.stop()
