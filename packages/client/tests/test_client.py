@@ -59,13 +59,13 @@ def test_neither_or_both_of_file_and_input_uri_are_refused_before_anything_is_se
 
 def test_a_field_that_a_newer_gateway_adds_to_an_answer_is_ignored(client, wire, said):
     wire.on("GET", "/api/runtime/jobs/j1/projection", said.ok(said.projection(), mood="sunny"))
-    assert client.projection("j1") == said.projection()
+    assert client.projection("j1").model_dump() == said.projection().model_dump()
 
 
 def test_a_job_is_read_with_its_command(client, wire, said):
     job = Job(projection=said.projection(), command=said.command())
     wire.on("GET", "/api/runtime/jobs/j1", said.ok(job))
-    assert client.job("j1") == job
+    assert client.job("j1").model_dump() == job.model_dump()
 
 
 def test_jobs_are_read_page_after_page_and_no_further_than_asked_for(client, wire, said):

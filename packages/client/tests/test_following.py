@@ -27,7 +27,7 @@ def test_each_change_is_given_once_and_the_terminal_one_is_the_last(client, wire
             for seen in [(), (said.A,), (said.A,), (said.A, said.R), (said.A, said.R, said.C)]
         ),
     )
-    states = [entry.source_execution_state for entry in client.follow("j1")]
+    states = [entry.source_execution_state for entry in client.watch("j1")]
     assert states == [None, said.A, said.R, said.C]
 
 
@@ -36,14 +36,14 @@ def test_only_the_current_attempt_is_followed(client, wire, said):
     current = said.entry(said.A, 9, submission_id="s2", attempt=2)
     ended = said.entry(said.F, 10, submission_id="s2", attempt=2)
     wire.on(*TIMELINE, said.ok(said.timeline().model_copy(update={"entries": [*former, current, ended]})))
-    assert [entry.submission_id for entry in client.follow("j1")] == ["s2", "s2"]
+    assert [entry.submission_id for entry in client.watch("j1")] == ["s2", "s2"]
 
 
 def test_a_named_submission_is_followed_though_a_later_one_exists(client, wire, said):
     former = said.timeline(said.A, said.F).entries
     current = said.entry(said.A, 9, submission_id="s2", attempt=2)
     wire.on(*TIMELINE, said.ok(said.timeline().model_copy(update={"entries": [*former, current]})))
-    assert len(list(client.follow("j1", submission_id=said.submission_id))) == 3
+    assert len(list(client.watch("j1", submission_id=said.submission_id))) == 3
 
 
 def test_waiting_ends_with_the_projection(client, wire, said):
@@ -70,7 +70,7 @@ def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, 
     away = httpx.ConnectError("refused")
     wire.on(*TIMELINE, said.ok(said.timeline(said.A)), away, away, said.ok(said.timeline(said.A, said.R, said.C)))
     outages = []
-    states = [entry.source_execution_state for entry in client.follow("j1", on_outage=outages.append)]
+    states = [entry.source_execution_state for entry in client.watch("j1", on_outage=outages.append)]
     assert states == [None, said.A, said.R, said.C]
     assert len(outages) == 1
 
@@ -78,12 +78,12 @@ def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, 
 def test_a_gateway_that_stays_away_ends_the_wait(client, wire, said, passing):
     wire.on(*TIMELINE, said.ok(said.timeline(said.A)), httpx.ConnectError("refused"))
     with pytest.raises(UnreachableError):
-        list(client.follow("j1"))
+        list(client.watch("j1"))
     assert passing.seconds > OUTAGE_PATIENCE_SECONDS
 
 
 def test_a_job_that_is_not_there_is_told_at_once(client, wire, said):
     wire.on(*TIMELINE, said.problem(Code.JOB_NOT_FOUND))
     with pytest.raises(JobNotFoundError):
-        list(client.follow("j1"))
+        list(client.watch("j1"))
     assert len(wire.requests) == 1

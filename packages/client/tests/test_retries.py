@@ -10,7 +10,7 @@ from slipway.errors import (
     UnexpectedAnswerError,
     refusal,
 )
-from slipway.transport import Transport
+from slipway.transport import Rules
 from slipway_contracts.errors import Code
 
 SUBMIT = ("POST", "/api/runtime/jobs:submit")
@@ -75,9 +75,9 @@ def test_a_longer_wait_than_the_caller_grants_is_told_instead_of_waited(client, 
 
 
 def test_the_pause_is_at_least_what_the_gateway_asked_for(said):
-    gateway = Transport("http://gateway.test", said.token(), retries=Retries(), timeout_seconds=1)
+    gateway = Rules("http://gateway.test", said.token(), Retries())
     error = UnexpectedAnswerError("busy", status=429, retry_after_seconds=2.0)
-    assert 2.0 <= gateway._pause(error) <= 2.0 + Retries().first_wait_seconds
+    assert 2.0 <= gateway.pause(error) <= 2.0 + Retries().first_wait_seconds
 
 
 def test_a_date_in_retry_after_is_left_to_the_back_off(client, wire, said):

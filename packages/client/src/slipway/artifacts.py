@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from slipway.errors import InputRefusedError
 from slipway_contracts.execution_event import ResultRef
+from slipway_contracts.reads import Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,31 @@ class OutputFile:
     name: str
     uri: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """A job's results; ``folder`` and ``files`` where this machine can read them."""
+
+    result: ResultRef
+    folder: Path | None
+    files: list[OutputFile]
+
+
+def outputs_of(projection: Projection, to: Path | None) -> Outputs:
+    """Return a job's results, copied into ``to`` where that is given and this machine can read them.
+
+    Raises InputRefusedError for a job that has none, and rather than overwrite a file.
+    """
+    if projection.result_ref is None:
+        state = projection.projection_state.value
+        raise InputRefusedError(
+            "no_outputs", projection.job_id, f"the job is {state} and has none", f"`slipway watch {projection.job_id}`"
+        )
+    folder = local_folder(projection.result_ref)
+    if folder is not None and to is not None:
+        copy(folder, to)
+    return Outputs(projection.result_ref, folder, [] if folder is None else listed(folder))
 
 
 def local_folder(result: ResultRef) -> Path | None:

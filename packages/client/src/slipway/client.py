@@ -1,46 +1,46 @@
 """The client of a Slipway gateway, for product backends, scripts and notebooks (docs/how-to/python.md)."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self, TypedDict, Unpack
 
 import httpx
 
+from slipway import calls
+from slipway.artifacts import Outputs, outputs_of
 from slipway.batches import batches
+from slipway.calls import Query
 from slipway.claims import Claims, read_claims
 from slipway.completing import SubmitOptions, complete
 from slipway.credentials import DEFAULT_URL, resolve
 from slipway.errors import InputRefusedError, SlipwayError
-from slipway.following import SYSTEM_CLOCK, Clock, Followed
-from slipway.job_file import by_reference, read_job_file
-from slipway.transport import Query, Retries, Transport
+from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes, stream
+from slipway.job_file import JobFile, by_reference, read_job_file
+from slipway.transport import Answer, Retries, Transport
+from slipway.views import JobView, ProjectionView, Submission
 from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
-from slipway_contracts.cancel_job_command import CancelAccepted, CancelJobCommand
+from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.errors import Code
-from slipway_contracts.fields import ID_PATTERN, Id, rfc3339
+from slipway_contracts.fields import rfc3339
 from slipway_contracts.projection_update import ProjectionState
-from slipway_contracts.reads import PAGE_MAX, Job, JobPage, NodeList, NodeView, Projection, Timeline, TimelineEntry
-from slipway_contracts.submit_job_command import (
-    BatchSubmitResponse,
-    SubmitJobAccepted,
-    SubmitJobCommand,
-    SubmitOutcome,
-)
+from slipway_contracts.reads import PAGE_MAX, JobChange, NodeView, Projection, StreamReset, Timeline, TimelineEntry
+from slipway_contracts.submit_job_command import SubmitJobAccepted, SubmitJobCommand, SubmitOutcome
 
 TIMEOUT_SECONDS = 30.0  # of one try: a durable accept takes milliseconds, a slow network its time
-_RUNTIME = "/api/runtime"
 
 
-class Submission(SubmitJobAccepted):
-    """An accepted command: submitting it again with the same key gives the same, as a replay."""
+class JobFilters(TypedDict, total=False):
+    """Which jobs to list; what is left out is any. ``page_size`` is at most 200."""
 
-    idempotency_key: Id
-    idempotent_replayed: bool
+    states: Iterable[ProjectionState]
+    management_node_id: str | None
+    submitted_after: datetime | None
+    submitted_before: datetime | None
+    page_size: int
 
 
 class Slipway:
@@ -105,11 +105,7 @@ class Slipway:
         Keep it and pass it to `submit_command`: then a retry, from whatever process, is the same submission. Raises
         InputRefusedError, FileNotFoundError, ConfigurationError.
         """
-        if (file is None) == (input_uri is None):
-            raise InputRefusedError(
-                Code.INVALID_REQUEST, "file", "give a file or an input URI, and not both", "one of the two"
-            )
-        read = by_reference(input_uri) if input_uri is not None else read_job_file(Path(file or ""))
+        read = read_input(file, input_uri)
         return complete(read.draft, read.name, options, scope=self._scope, nodes=self.nodes, draw=self._draw)
 
     def submit(
@@ -122,63 +118,50 @@ class Slipway:
         """Submit a job document, a folder, a bundle, a pw.x input, a command's file; or what lies at ``input_uri``."""
         return self.submit_command(self.prepare(file, input_uri=input_uri, **options))
 
-    def submit_command(self, command: SubmitJobCommand) -> Submission:
-        """Submit ``command`` (surface 1); a repeated one is answered as the first."""
-        content = command.model_dump_json(exclude_none=True)
-        answer = self._gateway.post(f"{_RUNTIME}/jobs:submit", content, SubmitJobAccepted)
-        return Submission(
-            **answer.body.model_dump(),
-            idempotency_key=command.idempotency_key,
-            idempotent_replayed=answer.headers.get(IDEMPOTENT_REPLAYED_HEADER, "").lower() == "true",
-        )
+    def submit_command(self, command: SubmitJobCommand, *, traceparent: str | None = None) -> Submission:
+        """Submit ``command`` (surface 1); a repeated one is answered as the first.
 
-    def submit_many(self, commands: Iterable[SubmitJobCommand]) -> list[SubmitOutcome]:
+        ``traceparent`` (W3C) makes it part of a trace; left out, the span that OpenTelemetry has as current.
+        """
+        return submission_of(command, self._gateway.send(calls.submit(command, traceparent)))
+
+    def submit_many(
+        self, commands: Iterable[SubmitJobCommand], *, traceparent: str | None = None
+    ) -> list[SubmitOutcome]:
         """Submit all and return an outcome a command, in order; each is accepted or refused on its own.
 
         They are sent in batches as large as the contract allows. `slipway.refusal(outcome.problem)` is a refusal's
         exception. Where one batch cannot be sent this raises, and the call may be repeated whole: keys replay.
         """
-        path = f"{_RUNTIME}/jobs:batchSubmit"
-        answers = [self._gateway.post(path, content, BatchSubmitResponse) for content in batches(commands)]
+        answers = [self._gateway.send(calls.submit_batch(content, traceparent)) for content in batches(commands)]
         return [outcome for answer in answers for outcome in answer.body.outcomes]
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> JobView:
         """Return a job's projection and its current submission's command; raises JobNotFoundError."""
-        return self._gateway.get(_job_path(job_id), Job, self._query())
+        return self._gateway.send(calls.job(job_id, self._workspace_id)).body
 
-    def projection(self, job_id: str) -> Projection:
+    def projection(self, job_id: str) -> ProjectionView:
         """Return a job's state as a person sees it; raises JobNotFoundError."""
-        return self._gateway.get(_job_path(job_id, "/projection"), Projection, self._query())
+        return self._gateway.send(calls.projection(job_id, self._workspace_id)).body
 
     def timeline(self, job_id: str) -> list[TimelineEntry]:
         """Return a job's changes, oldest first, over all its attempts; raises JobNotFoundError."""
         return self._timeline(job_id).entries
 
-    def jobs(
-        self,
-        *,
-        states: Iterable[ProjectionState] = (),
-        management_node_id: str | None = None,
-        submitted_after: datetime | None = None,
-        submitted_before: datetime | None = None,
-        page_size: int = PAGE_MAX,
-    ) -> Iterator[Projection]:
-        """Yield the workspace's jobs, newest submission first, reading page after page as they are asked for."""
-        query: dict[str, str | int | list[str] | None] = {
-            "state": [state.value for state in states],
-            "management_node_id": management_node_id,
-            "submitted_after": None if submitted_after is None else rfc3339(submitted_after),
-            "submitted_before": None if submitted_before is None else rfc3339(submitted_before),
-            "limit": page_size,
-        }
+    def jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Projection]:
+        """Yield the workspace's jobs, newest submission first, reading page after page as they are asked for.
+
+        `JobTable(slipway.jobs(...))` is a list that a notebook shows as a table.
+        """
+        query = filtering(filters, self._workspace_id)
         while True:
-            page = self._gateway.get(f"{_RUNTIME}/jobs", JobPage, {**query, **self._query()})
+            page = self._gateway.send(calls.jobs(query)).body
             yield from page.jobs
             if page.next_cursor is None:
                 return
             query["cursor"] = page.next_cursor
 
-    def follow(
+    def watch(
         self,
         job_id: str,
         *,
@@ -188,51 +171,105 @@ class Slipway:
     ) -> Iterator[TimelineEntry]:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one.
 
-        A gateway that is away for less than two minutes is waited for, and ``on_outage`` told of it. Raises
-        WaitTimeoutError after ``timeout_seconds``.
+        A gateway that is away for less than two minutes is waited for, and ``on_outage`` told of it; a stream that
+        broke is taken up again, and nothing is told twice. Raises WaitTimeoutError after ``timeout_seconds``.
         """
-        followed = Followed(lambda: self._timeline(job_id), submission_id, self._clock, on_outage)
-        return followed.changes(timeout_seconds)
+        path, query = calls.stream_path(job_id), self._query()
+        return changes(
+            lambda: self._timeline(job_id),
+            lambda after, silence: self._gateway.listen(path, query, after, silence),
+            Followed(submission_id),
+            Patience(self._clock, timeout_seconds, on_outage),
+        )
+
+    def stream(
+        self,
+        job_id: str | None = None,
+        *,
+        after: int | None = None,
+        on_outage: Callable[[SlipwayError], None] | None = None,
+    ) -> Iterator[JobChange | StreamReset]:
+        """Yield what happens in the workspace, or to one job, for as long as the token holds, each change once.
+
+        Begins with a StreamReset, the state now; or right after the change ``after`` (0 is before all), with a reset
+        only where that is too long ago. Raises UnauthorizedError when the token has expired.
+        """
+        path, query = calls.stream_path(job_id), self._query()
+        return stream(
+            lambda after, silence: self._gateway.listen(path, query, after, silence),
+            Position(after),
+            Patience(self._clock, on_outage=on_outage),
+        )
 
     def wait(
         self, job_id: str, *, submission_id: str | None = None, timeout_seconds: float | None = None
-    ) -> Projection:
-        """Return the job's projection once it is terminal; raises as `follow` does."""
-        for _ in self.follow(job_id, submission_id=submission_id, timeout_seconds=timeout_seconds):
+    ) -> ProjectionView:
+        """Return the job's projection once it is terminal; raises as `watch` does."""
+        for _ in self.watch(job_id, submission_id=submission_id, timeout_seconds=timeout_seconds):
             pass
         return self.projection(job_id)
 
-    def cancel(self, job_id: str, *, submission_id: str | None = None) -> CancelAccepted:
+    def cancel(
+        self, job_id: str, *, submission_id: str | None = None, traceparent: str | None = None
+    ) -> CancelAccepted:
         """Ask that a job be stopped (surface 5); its projection tells whether it was.
 
         ``submission_id`` names the attempt that is meant. Raises JobTerminalError, SubmissionSupersededError.
         """
-        content = "" if submission_id is None else CancelJobCommand(submission_id=submission_id).model_dump_json()
-        return self._gateway.post(_job_path(job_id, ":cancel"), content, CancelAccepted, self._query()).body
+        return self._gateway.send(calls.cancel(job_id, submission_id, self._workspace_id, traceparent)).body
+
+    def outputs(self, job_id: str, *, to: str | PathLike[str] | None = None) -> Outputs:
+        """Return a job's results, copied into the folder ``to`` where this machine can read them.
+
+        Raises InputRefusedError for a job without results, and rather than overwrite a file.
+        """
+        return outputs_of(self.projection(job_id), None if to is None else Path(to))
 
     def nodes(self) -> list[NodeView]:
         """Return the tenant's nodes, by name."""
-        return self._gateway.get(f"{_RUNTIME}/nodes", NodeList, self._query()).nodes
+        return self._gateway.send(calls.nodes(self._workspace_id)).body.nodes
 
     def _timeline(self, job_id: str) -> Timeline:
-        return self._gateway.get(_job_path(job_id, "/timeline"), Timeline, self._query())
+        return self._gateway.send(calls.timeline(job_id, self._workspace_id)).body
 
     def _query(self) -> Query:
         return {"workspace_id": self._workspace_id}
 
     def _scope(self) -> tuple[str, str, str]:
-        claims = self.claims
-        return claims.tenant_id, claims.workspace(self._workspace_id), claims.user_id
+        return scope_of(self.claims, self._workspace_id)
 
 
-def _job_path(job_id: str, rest: str = "") -> str:
-    return f"{_RUNTIME}/jobs/{_checked_id(job_id)}{rest}"
+def filtering(filters: JobFilters, workspace_id: str | None) -> dict[str, str | int | list[str] | None]:
+    """Return ``filters`` as the query of the first page."""
+    after, before = filters.get("submitted_after"), filters.get("submitted_before")
+    return {
+        "state": [state.value for state in filters.get("states", ())],
+        "management_node_id": filters.get("management_node_id"),
+        "submitted_after": None if after is None else rfc3339(after),
+        "submitted_before": None if before is None else rfc3339(before),
+        "limit": filters.get("page_size", PAGE_MAX),
+        "workspace_id": workspace_id,
+    }
 
 
-def _checked_id(job_id: str) -> str:
-    """Refuse what is no id before it becomes part of a path."""
-    if not re.fullmatch(ID_PATTERN, job_id) or job_id in {".", ".."}:
+def submission_of(command: SubmitJobCommand, answer: Answer[SubmitJobAccepted]) -> Submission:
+    """Return what a submitter holds: the answer, with the key that makes a repetition safe."""
+    return Submission(
+        **answer.body.model_dump(),
+        idempotency_key=command.idempotency_key,
+        idempotent_replayed=answer.headers.get(IDEMPOTENT_REPLAYED_HEADER, "").lower() == "true",
+    )
+
+
+def scope_of(claims: Claims, workspace_id: str | None) -> tuple[str, str, str]:
+    """Return tenant, workspace and user that a command is completed with."""
+    return claims.tenant_id, claims.workspace(workspace_id), claims.user_id
+
+
+def read_input(file: str | PathLike[str] | None, input_uri: str | None) -> JobFile:
+    """Return the job that a file or a URI names; raises InputRefusedError, FileNotFoundError."""
+    if (file is None) == (input_uri is None):
         raise InputRefusedError(
-            Code.INVALID_REQUEST, "job_id", f"{job_id!r} is not an id", "letters, digits and . _ ~ -, at most 128"
+            Code.INVALID_REQUEST, "file", "give a file or an input URI, and not both", "one of the two"
         )
-    return job_id
+    return by_reference(input_uri) if input_uri is not None else read_job_file(Path(file or ""))

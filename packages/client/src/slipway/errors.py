@@ -7,6 +7,7 @@
     ├── InputRefusedError          what was to be sent does not hold; nothing was sent
     ├── RefusedError               the gateway answered with a code; a class below for each one that it has
     ├── UnreachableError           no answer came, so the outcome of a write is unknown and its retry is safe
+    │   ├── SilentError            the gateway was silent for longer than it may be
     │   └── UnexpectedAnswerError  something answered that is no Slipway gateway
     └── WaitTimeoutError           the job is not at its end yet; it goes on
 """
@@ -44,6 +45,10 @@ class UnreachableError(SlipwayError):
     """No answer came."""
 
     retryable = True
+
+
+class SilentError(UnreachableError):
+    """The gateway was silent for longer than it may be."""
 
 
 class UnexpectedAnswerError(UnreachableError):

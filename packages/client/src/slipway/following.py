@@ -1,18 +1,30 @@
-"""Following a job by polling its timeline, quick at first and slower the longer nothing happens."""
+"""Following jobs: live over the gateway's stream, taken up again where it broke (docs/contracts/reads.md, "Streams").
 
+The rules are pure and shared; the two followers only wait differently. A gateway from before streams is asked again and
+again instead, quick at first and slower the longer nothing happens.
+"""
+
+import asyncio
 import math
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 
-from slipway.errors import SlipwayError, WaitTimeoutError
+from slipway.errors import NotFoundError, SilentError, SlipwayError, WaitTimeoutError
 from slipway_contracts.lifecycle import is_terminal
-from slipway_contracts.reads import Timeline, TimelineEntry
+from slipway_contracts.reads import STREAM_HEARTBEAT_SECONDS, JobChange, StreamReset, Timeline, TimelineEntry
 
 QUICKEST_SECONDS = 0.5
 SLOWEST_SECONDS = 5.0
 IDLE_SHARE = 0.05  # a change is seen at most a twentieth later than it took to come
 OUTAGE_PATIENCE_SECONDS = 120.0  # a gateway that restarts, or a laptop that changes networks
+SILENCE_SECONDS = 3 * STREAM_HEARTBEAT_SECONDS  # a stream that misses that many heartbeats is dead
+LOOK_UP_SECONDS = STREAM_HEARTBEAT_SECONDS * 2 / 3  # between heartbeats, which tell a caller with a time limit nothing
+TAKE_UP_SECONDS = 0.2  # before a broken stream is taken up again
+
+Told = JobChange | StreamReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 SYSTEM_CLOCK = Clock()
@@ -32,51 +45,37 @@ def pause_seconds(idle_seconds: float) -> float:
 
 
 @dataclass(slots=True)
-class Followed:
-    """One submission being followed; ``submission_id`` None becomes the current one at the first look."""
+class Patience:
+    """How long a gateway may be away, and how long a caller waits."""
 
-    look: Callable[[], Timeline]
-    submission_id: str | None
     clock: Clock
+    timeout_seconds: float | None = None
     on_outage: Callable[[SlipwayError], None] | None = None
-    _seen: set[str] = field(default_factory=set)
+    streams: bool = True
+    _began: float = field(init=False)
+    _moved: float = field(init=False)
     _away_since: float | None = None
 
-    def changes(self, timeout_seconds: float | None) -> Iterator[TimelineEntry]:
-        """Yield each change, from the first to the terminal one.
+    def __post_init__(self) -> None:
+        self._began = self._moved = self.clock.now()
 
-        A retryable failure to look is outlived for ``OUTAGE_PATIENCE_SECONDS``, then raised. Raises WaitTimeoutError
-        after ``timeout_seconds``.
-        """
-        began = changed = self.clock.now()
-        while True:
-            for entry in self._new():
-                changed = self.clock.now()
-                yield entry
-                if is_terminal(entry.projection_state):
-                    return
-            now = self.clock.now()
-            left = math.inf if timeout_seconds is None else timeout_seconds - (now - began)
-            if left <= 0:
-                raise WaitTimeoutError(f"the job is not at its end after {timeout_seconds:g} s")
-            self.clock.sleep(min(left, pause_seconds(now - changed)))
-
-    def _new(self) -> list[TimelineEntry]:
-        try:
-            entries = self.look().entries
-        except SlipwayError as error:
-            self._outlive(error)
-            return []
+    def answered(self) -> None:
+        """Note that the gateway is there."""
         self._away_since = None
-        if self.submission_id is None and entries:
-            self.submission_id = max(entries, key=lambda entry: entry.attempt).submission_id
-        ours = [entry for entry in entries if entry.submission_id == self.submission_id]
-        new = [entry for entry in ours if entry.projection_event_id not in self._seen]
-        self._seen.update(entry.projection_event_id for entry in new)
-        return new
 
-    def _outlive(self, error: SlipwayError) -> None:
+    def moved(self) -> None:
+        """Note that something changed."""
+        self._moved = self.clock.now()
+
+    def failed(self, error: SlipwayError) -> None:
         """Bear with a gateway that is away; raises ``error`` where it will not come back, or not for too long."""
+        if isinstance(error, NotFoundError):
+            self.streams = False
+            return
+        if isinstance(error, WaitTimeoutError):
+            raise error
+        if isinstance(error, SilentError) and self.left() < math.inf:
+            return  # nothing happened until it was time to look up
         now = self.clock.now()
         if not error.retryable:
             raise error
@@ -86,3 +85,161 @@ class Followed:
                 self.on_outage(error)
         elif now - self._away_since > OUTAGE_PATIENCE_SECONDS:
             raise error
+
+    def left(self) -> float:
+        """Return how many seconds the caller still waits; raises WaitTimeoutError when there are none."""
+        if self.timeout_seconds is None:
+            return math.inf
+        left = self.timeout_seconds - (self.clock.now() - self._began)
+        if left <= 0:
+            raise WaitTimeoutError(f"the job is not at its end after {self.timeout_seconds:g} s")
+        return left
+
+    def pause(self) -> float:
+        """Return how long to wait before the next try."""
+        if self.streams and self._away_since is None:
+            return min(self.left(), random.uniform(TAKE_UP_SECONDS / 2, TAKE_UP_SECONDS))  # noqa: S311 - jitter
+        return min(self.left(), pause_seconds(self.clock.now() - self._moved))
+
+    def silence(self) -> float:
+        """Return how many seconds a stream may be silent before it is taken for broken."""
+        return SILENCE_SECONDS if self.timeout_seconds is None else min(self.left(), LOOK_UP_SECONDS)
+
+
+@dataclass(slots=True)
+class Followed:
+    """One submission being followed; ``submission_id`` None becomes the current one at the first look."""
+
+    submission_id: str | None
+    position: int = 0
+    _ended: bool = False
+
+    def over(self) -> bool:
+        """Tell whether the terminal change was told."""
+        return self._ended
+
+    def new(self, entries: list[TimelineEntry]) -> list[TimelineEntry]:
+        """Return the changes of the submission that were not told yet, up to its terminal one."""
+        if self.submission_id is None and entries:
+            self.submission_id = max(entries, key=lambda entry: entry.attempt).submission_id
+        told = []
+        for entry in entries:
+            if entry.change <= self.position or self._ended:
+                continue
+            self.position = entry.change
+            if entry.submission_id == self.submission_id:
+                told.append(entry)
+                self._ended = is_terminal(entry.projection_state)
+        return told
+
+
+Look = Callable[[], Timeline]
+Listen = Callable[[int, float], Generator[Told, None, None]]
+AsyncLook = Callable[[], Awaitable[Timeline]]
+AsyncListen = Callable[[int, float], AsyncGenerator[Told, None]]
+
+
+def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) -> Iterator[TimelineEntry]:
+    """Yield each change of a submission, from the first to the terminal one.
+
+    ``listen`` takes a position and the silence it may bear, and yields until the stream ends. Raises WaitTimeoutError.
+    """
+    while True:
+        try:
+            for entry in followed.new(look().entries):
+                patience.moved()
+                yield entry
+            patience.answered()
+            if patience.streams and not followed.over():
+                silence = patience.silence()
+                with closing(listen(followed.position, silence)) as stream:
+                    for told in stream:
+                        if isinstance(told, StreamReset):
+                            break  # what was missed is looked up
+                        yield from followed.new([told])
+                        patience.moved()
+                        if followed.over() or patience.left() < silence:
+                            break
+        except SlipwayError as error:
+            patience.failed(error)
+        if followed.over():
+            return
+        patience.clock.sleep(patience.pause())
+
+
+async def changes_async(
+    look: AsyncLook, listen: AsyncListen, followed: Followed, patience: Patience
+) -> AsyncIterator[TimelineEntry]:
+    """Yield as :func:`changes` does."""
+    while True:
+        try:
+            for entry in followed.new((await look()).entries):
+                patience.moved()
+                yield entry
+            patience.answered()
+            if patience.streams and not followed.over():
+                silence = patience.silence()
+                async with aclosing(listen(followed.position, silence)) as stream:
+                    async for told in stream:
+                        if isinstance(told, StreamReset):
+                            break
+                        for entry in followed.new([told]):
+                            yield entry
+                        patience.moved()
+                        if followed.over() or patience.left() < silence:
+                            break
+        except SlipwayError as error:
+            patience.failed(error)
+        if followed.over():
+            return
+        await patience.clock.asleep(patience.pause())
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a stream is: the last change it told; None is from now."""
+
+    after: int | None
+
+    def new(self, told: Told) -> bool:
+        """Tell whether ``told`` was not told yet, and note it."""
+        if isinstance(told, JobChange) and self.after is not None and told.change <= self.after:
+            return False
+        self.after = told.change
+        return True
+
+
+def stream(
+    listen: Callable[[int | None, float], Generator[Told, None, None]], position: Position, patience: Patience
+) -> Iterator[Told]:
+    """Yield what a stream tells for ever, each change once, over every break; raises NotFoundError without streams."""
+    while True:
+        try:
+            with closing(listen(position.after, patience.silence())) as told_by:
+                for told in told_by:
+                    patience.answered()
+                    if position.new(told):
+                        yield told
+        except SlipwayError as error:
+            patience.failed(error)
+            if not patience.streams:
+                raise
+        patience.clock.sleep(patience.pause())
+
+
+async def stream_async(
+    listen: Callable[[int | None, float], AsyncGenerator[Told, None]], position: Position, patience: Patience
+) -> AsyncIterator[Told]:
+    """Yield as :func:`stream` does."""
+    while True:
+        try:
+            async with aclosing(listen(position.after, patience.silence())) as told_by:
+                async for told in told_by:
+                    patience.answered()
+                    if position.new(told):
+                        yield told
+        except SlipwayError as error:
+            patience.failed(error)
+            if not patience.streams:
+                raise
+        await patience.clock.asleep(patience.pause())

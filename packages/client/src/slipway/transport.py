@@ -1,20 +1,31 @@
-"""One request to the gateway: its retries, and what its answer means."""
+"""One request to the gateway, awaited or not: its retries, and what its answer means."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic
 
 import httpx
 import stamina
-from pydantic import BaseModel, ValidationError
+from httpx_sse import EventSource, ServerSentEvent
+from pydantic import ValidationError
 
-from slipway.errors import ConfigurationError, SlipwayError, UnexpectedAnswerError, UnreachableError, refusal
+from slipway.calls import Body, Call, Query
+from slipway.errors import (
+    ConfigurationError,
+    SilentError,
+    SlipwayError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    refusal,
+)
+from slipway.following import Told
 from slipway_contracts.problem import Problem
+from slipway_contracts.reads import JobChange, StreamReset
 
-Body = TypeVar("Body", bound=BaseModel)
-Query = Mapping[str, str | int | list[str] | None]
-
+EVENT_STREAM = "text/event-stream"
+CONNECT_SECONDS = 10.0
+HTTP_OK = 200
 _SHOWN_CHARS = 120
 
 
@@ -39,8 +50,44 @@ class Answer(Generic[Body]):
     headers: httpx.Headers
 
 
+class Rules:
+    """When a call is tried again, and what goes with each."""
+
+    def __init__(self, url: str, token: str, retries: Retries) -> None:
+        self.retries = retries
+        self.url = checked_url(url)
+        self.headers = {"Authorization": f"Bearer {_checked_token(token)}", "Accept": "application/json"}
+
+    def tries(self) -> Any:
+        """Return the tries of one call, to be iterated over, awaited or not."""
+        retries = self.retries
+        return stamina.retry_context(
+            on=self.pause,
+            attempts=retries.attempts,
+            timeout=retries.total_seconds,
+            wait_initial=retries.first_wait_seconds,
+            wait_max=retries.max_wait_seconds,
+            wait_jitter=retries.first_wait_seconds,
+        )
+
+    def unreachable(self, error: httpx.TransportError) -> UnreachableError:
+        """Return what a caller is told of a failed connection."""
+        kind = SilentError if isinstance(error, httpx.ReadTimeout) else UnreachableError
+        return kind(f"no answer from {self.url}: {str(error) or type(error).__name__}")
+
+    def pause(self, error: Exception) -> bool | float:
+        """Tell stamina whether to try again, and after how many seconds where the gateway said so."""
+        if not isinstance(error, SlipwayError) or not error.retryable:
+            return False
+        if error.retry_after_seconds is None:
+            return True
+        if error.retry_after_seconds > self.retries.max_wait_seconds:
+            return False
+        return error.retry_after_seconds + random.uniform(0, self.retries.first_wait_seconds)  # noqa: S311 - jitter
+
+
 class Transport:
-    """Sends requests with a bearer token and gives back models, or raises SlipwayError."""
+    """Sends calls with a bearer token and gives back models, or raises SlipwayError."""
 
     def __init__(
         self,
@@ -51,64 +98,125 @@ class Transport:
         timeout_seconds: float,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.retries = retries
+        self._rules = Rules(url, token, retries)
         self._http = httpx.Client(
-            base_url=checked_url(url),
-            headers={"Authorization": f"Bearer {_checked_token(token)}", "Accept": "application/json"},
-            timeout=timeout_seconds,
-            transport=transport,
+            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
         )
 
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
 
-    def get(self, path: str, answer: type[Body], query: Query | None = None) -> Body:
-        """Read ``path``."""
-        return self._call(lambda: self._http.build_request("GET", path, params=_without_none(query)), answer).body
-
-    def post(self, path: str, content: str, answer: type[Body], query: Query | None = None) -> Answer[Body]:
-        """Post JSON to ``path``."""
-        headers = {"Content-Type": "application/json"} if content else {}
-        return self._call(
-            lambda: self._http.build_request(
-                "POST", path, content=content, headers=headers, params=_without_none(query)
-            ),
-            answer,
-        )
-
-    def _call(self, request: Callable[[], httpx.Request], answer: type[Body]) -> Answer[Body]:
-        retries = self.retries
-        tries = stamina.retry_context(
-            on=self._pause,
-            attempts=retries.attempts,
-            timeout=retries.total_seconds,
-            wait_initial=retries.first_wait_seconds,
-            wait_max=retries.max_wait_seconds,
-            wait_jitter=retries.first_wait_seconds,
-        )
-        for attempt in tries:
+    def send(self, call: Call[Body]) -> Answer[Body]:
+        """Send ``call``, again where that may help."""
+        for attempt in self._rules.tries():
             with attempt:
-                response = self._sent(request())
-                return Answer(_body(response, answer), response.headers)
+                try:
+                    response = self._http.request(call.method, call.path, **_parts(call))
+                except httpx.TransportError as error:
+                    raise self._rules.unreachable(error) from error
+                return Answer(_body(response, call.answer), response.headers)
         raise AssertionError("the last try returns or raises")
 
-    def _pause(self, error: Exception) -> bool | float:
-        """Tell stamina whether to try again, and after how many seconds where the gateway said so."""
-        if not isinstance(error, SlipwayError) or not error.retryable:
-            return False
-        if error.retry_after_seconds is None:
-            return True
-        if error.retry_after_seconds > self.retries.max_wait_seconds:
-            return False
-        return error.retry_after_seconds + random.uniform(0, self.retries.first_wait_seconds)  # noqa: S311 - jitter
-
-    def _sent(self, request: httpx.Request) -> httpx.Response:
+    def listen(self, path: str, query: Query, after: int | None, silence_seconds: float) -> Generator[Told, None, None]:
+        """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
+        sent = _listening(query, after, silence_seconds)
         try:
-            return self._http.send(request)
+            with self._http.stream("GET", path, **sent) as response:
+                if not response.is_success:
+                    response.read()
+                for event in _events_of(response).iter_sse():
+                    told = _told(event)
+                    if told is not None:
+                        yield told
         except httpx.TransportError as error:
-            said = str(error) or type(error).__name__
-            raise UnreachableError(f"no answer from {self._http.base_url}: {said}") from error
+            raise self._rules.unreachable(error) from error
+
+
+class AsyncTransport:
+    """Sends as :class:`Transport` does, for callers that await."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        retries: Retries,
+        timeout_seconds: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._rules = Rules(url, token, retries)
+        self._http = httpx.AsyncClient(
+            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def send(self, call: Call[Body]) -> Answer[Body]:
+        """Send ``call``, again where that may help."""
+        async for attempt in self._rules.tries():
+            with attempt:
+                try:
+                    response = await self._http.request(call.method, call.path, **_parts(call))
+                except httpx.TransportError as error:
+                    raise self._rules.unreachable(error) from error
+                return Answer(_body(response, call.answer), response.headers)
+        raise AssertionError("the last try returns or raises")
+
+    async def listen(
+        self, path: str, query: Query, after: int | None, silence_seconds: float
+    ) -> AsyncGenerator[Told, None]:
+        """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
+        sent = _listening(query, after, silence_seconds)
+        try:
+            async with self._http.stream("GET", path, **sent) as response:
+                if not response.is_success:
+                    await response.aread()
+                async for event in _events_of(response).aiter_sse():
+                    told = _told(event)
+                    if told is not None:
+                        yield told
+        except httpx.TransportError as error:
+            raise self._rules.unreachable(error) from error
+
+
+def _parts(call: Call[Body]) -> dict[str, Any]:
+    kind = {"Content-Type": "application/json"} if call.content else {}
+    return {"content": call.content, "headers": {**kind, **call.headers}, "params": _without_none(call.query)}
+
+
+def _listening(query: Query, after: int | None, silence_seconds: float) -> dict[str, Any]:
+    position = {} if after is None else {"Last-Event-ID": str(after)}
+    return {
+        "params": _without_none(query),
+        "headers": {"Accept": EVENT_STREAM, **position},
+        "timeout": httpx.Timeout(CONNECT_SECONDS, read=silence_seconds),
+    }
+
+
+def _events_of(response: httpx.Response) -> EventSource:
+    """Return the events of a stream; raises where the answer, which was read then, is none."""
+    if not response.is_success:
+        raise _refusal(response)
+    if not response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
+        raise UnexpectedAnswerError(f"{response.url.path} answered with no stream", status=response.status_code)
+    return EventSource(response)
+
+
+def _told(event: ServerSentEvent) -> Told | None:
+    """Return what an event tells; None for the end, and for what a newer gateway adds."""
+    try:
+        match event.event:
+            case "change":
+                return JobChange.model_validate_json(event.data, extra="ignore")
+            case "reset":
+                return StreamReset.model_validate_json(event.data, extra="ignore")
+            case _:
+                return None
+    except ValidationError as error:
+        raise UnexpectedAnswerError(f"the event {event.id} does not hold", status=HTTP_OK) from error
 
 
 def checked_url(url: str) -> str:
@@ -138,11 +246,15 @@ def _body(response: httpx.Response, answer: type[Body]) -> Body:
             return answer.model_validate_json(response.content, extra="ignore")  # answers may gain fields
         except ValidationError as error:
             raise _unexpected(response) from error
+    raise _refusal(response)
+
+
+def _refusal(response: httpx.Response) -> SlipwayError:
     try:
         problem = Problem.model_validate_json(response.content)
-    except ValidationError as error:
-        raise _unexpected(response) from error
-    raise refusal(problem, retry_after_seconds=_retry_after_seconds(response))
+    except ValidationError:
+        return _unexpected(response)
+    return refusal(problem, retry_after_seconds=_retry_after_seconds(response))
 
 
 def _unexpected(response: httpx.Response) -> UnexpectedAnswerError:

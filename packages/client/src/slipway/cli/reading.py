@@ -10,16 +10,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.text import Text
 
-from slipway import artifacts
 from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit
 from slipway.cli.hints import of_failure
 from slipway.cli.printing import jsonable, print_for_people, print_json, tell
 from slipway.cli.watching import watch as watch_job
-from slipway.errors import InputRefusedError
 from slipway.rendering import files_table, job_parts, jobs_table, nodes_table, uri_text
 from slipway_contracts.projection_update import ProjectionState
-from slipway_contracts.reads import PAGE_MAX, Projection
+from slipway_contracts.reads import PAGE_MAX
 
 JOBS_SHOWN = 50
 
@@ -108,14 +106,8 @@ def outputs(
     """List a job's output files, and copy them where this machine can read them; else tell where they lie."""
     connection = connection or Connection()
     with connection.open() as client:
-        projection = client.projection(job)
-    result = projection.result_ref
-    if result is None:
-        raise _without_outputs(projection)
-    folder = artifacts.local_folder(result)
-    files = [] if folder is None else artifacts.listed(folder)
-    if to is not None and folder is not None:
-        artifacts.copy(folder, to)
+        found = client.outputs(job, to=to)
+    result, folder, files = found.result, found.folder, found.files
     copied = to is not None and folder is not None
     if connection.json:
         content = {
@@ -149,10 +141,3 @@ def nodes(*, connection: Connection | None = None) -> int:
     else:
         print_for_people(Text("no nodes; an admin enrols one with `slipway-node enroll`"))
     return Exit.OK
-
-
-def _without_outputs(projection: Projection) -> InputRefusedError:
-    state = projection.projection_state.value
-    return InputRefusedError(
-        "no_outputs", projection.job_id, f"the job is {state} and has none", f"`slipway watch {projection.job_id}`"
-    )

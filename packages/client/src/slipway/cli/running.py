@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import stamina
 from cyclopts import App
 
-from slipway.cli import reading, session, submitting
+from slipway.cli import completion, reading, session, submitting
 from slipway.cli.endings import Ending, Exit, ending_of
 from slipway.cli.printing import tell
 
@@ -35,6 +35,7 @@ COMMANDS: Mapping[Callable[..., int], Sequence[str]] = {
     reading.cancel: ("cancel copper-eos-1a2b3c",),
     reading.outputs: ("outputs copper-eos-1a2b3c --to results",),
     reading.nodes: ("nodes", "nodes --json"),
+    completion.completion: ("completion bash",),
 }
 """Each command with its examples, in the order of their first use."""
 

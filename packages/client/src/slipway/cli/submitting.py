@@ -10,8 +10,9 @@ from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit, HintedError
 from slipway.cli.printing import jsonable, print_for_people, print_json
 from slipway.cli.watching import watch
-from slipway.client import Slipway, Submission
+from slipway.client import Slipway
 from slipway.errors import SlipwayError
+from slipway.views import Submission
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
 EXAMPLES = (
@@ -34,7 +35,12 @@ def submit(  # noqa: PLR0913 - one parameter an option
     /,
     *,
     watch_it: Annotated[
-        bool, Parameter(name="--watch", negative="", help="Show each state until the job ends")
+        bool,
+        Parameter(
+            name=("--watch", "--wait"),
+            negative="",
+            help="Show each state until the job ends; the exit status tells how",
+        ),
     ] = False,
     input_uri: Annotated[str | None, Parameter(help="Instead of FILE: where the node finds the input")] = None,
     node: Annotated[str | None, Parameter(group=_PLACE, help="Name or id [default: the only active one]")] = None,

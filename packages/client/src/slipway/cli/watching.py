@@ -23,7 +23,7 @@ REFRESHES_PER_SECOND = 8
 
 def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: bool) -> int:
     """Show each change as it comes and how the job ended; return the exit status."""
-    changes = client.follow(job_id, submission_id=submission_id, on_outage=_tell_outage)
+    changes = client.watch(job_id, submission_id=submission_id, on_outage=_tell_outage)
     shown: list[TimelineEntry] = []
     try:
         with _shown(as_json=as_json) as show:
@@ -39,7 +39,7 @@ def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: b
         if error.retryable:
             raise HintedError(error, f"the job goes on; `slipway watch {job_id}` takes it up again") from error
         raise
-    last = shown[-1]  # the terminal one: `follow` ends with it, or raises
+    last = shown[-1]  # the terminal one: the view ends with it, or raises
     if not as_json:
         print_for_people(*ended(last.failure, last.result_ref))
     if last.failure is not None:
