@@ -16,6 +16,7 @@ from slipway_gateway import context, logs
 from slipway_gateway.auth.dev_issuer import ISSUER, signing_key
 from slipway_gateway.auth.nodes import NodeTokens
 from slipway_gateway.auth.users import UserTokens, keys_of_jwks
+from slipway_gateway.metrics import Metrics
 from slipway_gateway.openapi import describe
 from slipway_gateway.ports import StoreUnavailableError
 from slipway_gateway.problems import ContractError
@@ -42,13 +43,15 @@ def user_tokens(settings: Settings) -> UserTokens:
     return UserTokens(ISSUER, settings.auth_audience, {None: key.public_key()})
 
 
-def serving(settings: Settings) -> Lifespan:
+def serving(settings: Settings, metrics: Metrics) -> Lifespan:
     """Return the lifespan that opens the Product SoR and closes it, the only thing the process holds."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await open_store(settings.store, busy_timeout_seconds=settings.store_timeout_seconds)
-        services = context.Services(store, user_tokens(settings), NodeTokens(store), settings, Streams(store))
+        services = context.Services(
+            store, user_tokens(settings), NodeTokens(store), settings, Streams(store), metrics=metrics
+        )
         app.state.services = services
         try:
             yield
@@ -71,7 +74,7 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     # The routes themselves, submit first: an included router would match every request's path twice.
-    for router in (jobs.router, events.router, nodes.router, streams.router, health.router):
+    for router in (jobs.router, events.router, nodes.router, streams.router, health.router, health.metrics_router):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(ContractError, _contract_error)
     app.add_exception_handler(ClientDisconnect, _hung_up)
@@ -85,6 +88,7 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
 
 async def _contract_error(request: Request, error: Any) -> Response:
     trace_id = context.trace_id_of(request)
+    context.services_of(request).metrics.refused(error.code)
     logs.refused(error, trace_id=trace_id, method=request.method, path=request.url.path)
     return render(error, trace_id)
 

@@ -14,6 +14,7 @@ from slipway_contracts.errors import Code
 from slipway_contracts.problem import FieldError
 from slipway_gateway.auth.nodes import NodeTokens, is_node_token
 from slipway_gateway.auth.users import Caller, Role, UserTokens
+from slipway_gateway.metrics import Metrics
 from slipway_gateway.ports import NodeRecord, ProductStore
 from slipway_gateway.problems import LISTED_MAX, ContractError, field_errors
 from slipway_gateway.settings import Settings
@@ -40,6 +41,7 @@ class Services:
     settings: Settings
     streams: Streams
     clock: Callable[[], datetime] = utc_now
+    metrics: Metrics = field(default_factory=Metrics)
     known_nodes: KnownNodes = field(default_factory=KnownNodes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set at shutdown: long polls end
 

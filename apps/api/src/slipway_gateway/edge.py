@@ -3,12 +3,14 @@
 import contextlib
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from slipway_contracts.errors import Code
 from slipway_contracts.node_protocol import HEARTBEAT_MAX_BYTES
 from slipway_contracts.submit_job_command import BATCH_MAX_BYTES, COMMAND_MAX_BYTES
+from slipway_gateway.metrics import Metrics
 from slipway_gateway.problems import ContractError
 from slipway_gateway.rendering import render
 
@@ -39,12 +41,17 @@ class Edge:
     are of this process and of this moment only.
     """
 
-    def __init__(self, app: App, max_in_flight: int, max_streams: int) -> None:
+    def __init__(self, app: App, max_in_flight: int, max_streams: int, metrics: Metrics) -> None:
         self._app = app
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._max_streams = max_streams
-        self.streams = 0
+        self._streams = 0
+        self._long_polls = 0
+        self._metrics = metrics
+        metrics.gauge("slipway_requests_in_flight", "Requests at work", lambda: self._in_flight)
+        metrics.gauge("slipway_streams_open", "Streams open", lambda: self._streams)
+        metrics.gauge("slipway_long_polls_open", "Nodes that wait for commands", lambda: self._long_polls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,7 +64,11 @@ class Edge:
             await self._refuse(Code.PAYLOAD_TOO_LARGE, f"the body is over {limit} bytes", scope, receive, send)
             return
         if scope["path"].endswith(_LONG_POLL):
-            await self._serve(scope, _bounded(receive, limit), send)
+            self._long_polls += 1
+            try:
+                await self._serve(scope, _bounded(receive, limit), send, timed=False)
+            finally:
+                self._long_polls -= 1
             return
         if scope["path"].endswith(_STREAM):
             await self._serve_stream(scope, _bounded(receive, limit), send)
@@ -73,26 +84,44 @@ class Edge:
             self._in_flight -= 1
 
     async def _serve_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.streams >= self._max_streams:
+        if self._streams >= self._max_streams:
             detail = f"{self._max_streams} streams are open in this process"
             await self._refuse(Code.RATE_LIMITED, detail, scope, receive, send)
             return
-        self.streams += 1
+        self._streams += 1
         try:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send, timed=False)
         finally:
-            self.streams -= 1
+            self._streams -= 1
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, timed: bool = True) -> None:
+        began = time.perf_counter()
+        answer = _Answer(send)
         # A fault was answered and logged by the application's handler, which then passes it on to be logged once more.
         with contextlib.suppress(Exception):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, answer)
+        self._metrics.answered(scope, answer.status, time.perf_counter() - began if timed else None)
 
-    @staticmethod
-    async def _refuse(code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+        self._metrics.refused(code)
         answer = render(ContractError(code, detail), scope["slipway.trace_id"])
         answer.headers["Connection"] = "close"  # the body was not read, so the connection cannot be used again
         await answer(scope, receive, send)
+
+
+class _Answer:
+    """Sends, and remembers the status; 0 is that of a request whose client left before there was one."""
+
+    __slots__ = ("_send", "status")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        return self._send(message)
 
 
 def _read_headers(scope: Scope) -> int | None:

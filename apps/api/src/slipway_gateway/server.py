@@ -16,6 +16,7 @@ from slipway_contracts import IDEMPOTENT_REPLAYED_HEADER
 from slipway_gateway import logs
 from slipway_gateway.app import build, serving
 from slipway_gateway.edge import Edge
+from slipway_gateway.metrics import Metrics
 from slipway_gateway.routes.event_stream import ABORT
 from slipway_gateway.settings import Settings
 
@@ -99,8 +100,9 @@ def run(settings: Settings) -> int:
     """Serve until a signal; return the exit code. Raises OSError when the address cannot be bound."""
     logs.configure()
     listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    application = build(serving(settings))
-    edge = Edge(application, settings.max_in_flight, settings.max_streams)
+    metrics = Metrics()
+    application = build(serving(settings, metrics))
+    edge = Edge(application, settings.max_in_flight, settings.max_streams, metrics)
     config = uvicorn.Config(
         _for_browsers(edge, settings.cors_origins),
         loop="uvloop",

@@ -243,7 +243,7 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[World]:
     )
     application = build()
     application.state.services = services
-    edge = Edge(application, services.settings.max_in_flight, services.settings.max_streams)
+    edge = Edge(application, services.settings.max_in_flight, services.settings.max_streams, services.metrics)
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         world = World(client, services, key, datetime.now(UTC), edge)

@@ -104,6 +104,7 @@ def test_what_is_open_to_anyone_is_known() -> None:
         "GET /api/health",
         "GET /api/ready",
         "GET /api/openapi.json",
+        "GET /metrics",
         "POST /api/runtime/nodes:enroll",
     }
 

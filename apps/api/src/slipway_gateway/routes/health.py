@@ -6,10 +6,12 @@ from fastapi.responses import JSONResponse, Response
 from slipway_contracts.errors import Code
 from slipway_contracts.reads import Health
 from slipway_gateway import context
+from slipway_gateway.metrics import CONTENT_TYPE
 from slipway_gateway.openapi import describe, refusals
 from slipway_gateway.routes.answers import answer
 from slipway_gateway.version import VERSION
 
+metrics_router = APIRouter(dependencies=[Depends(context.anyone)])
 router = APIRouter(prefix="/api", tags=["health"], dependencies=[Depends(context.anyone)])
 
 
@@ -35,3 +37,9 @@ async def ready(request: Request) -> Response:
 async def openapi(request: Request) -> Response:
     """Return the API's description."""
     return JSONResponse(describe(request.app))
+
+
+@metrics_router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Return the process's counters in the text format of Prometheus."""
+    return Response(context.services_of(request).metrics.text(), media_type=CONTENT_TYPE)
