@@ -1,9 +1,9 @@
 /** The golden vectors of the contract, as TypeScript sees them: the generated unions say the same states. */
 import { readFileSync } from "node:fs";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import type { ExecutionState, ProjectionState } from "../src/index.js";
+import type { ExecutionState, ProjectionState } from "../../src/index.js";
 
-const vectors = new URL("../../contracts/src/slipway_contracts/vectors/", import.meta.url);
+const vectors = new URL("../../../contracts/src/slipway_contracts/vectors/", import.meta.url);
 
 function vector<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(name, vectors), "utf8")) as T;

@@ -1,0 +1,100 @@
+/** Requests to one gateway: the credential, the deadline of a try, and retries. */
+import createClient, { type Client } from "openapi-fetch";
+import { answered, unanswered, type Answer, type Fetched } from "./answers.js";
+import { InputRefusedError } from "./errors.js";
+import type { paths } from "./generated/schema.js";
+import { retried, type Retries } from "./retries.js";
+
+/** A bearer token, or what gives one: it is asked before every try, so that it may renew what has expired. */
+export type Token = string | (() => string | Promise<string>);
+
+/** What every call takes. */
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** A W3C `traceparent`: the job is then part of that trace. */
+  traceparent?: string;
+}
+
+/** What a try is sent with. */
+export interface TryInit {
+  headers: Record<string, string>;
+  signal: AbortSignal;
+}
+
+export interface TransportOptions {
+  url: string;
+  token: Token;
+  fetch?: (request: Request) => Promise<Response>;
+  retries: Retries;
+  timeoutSeconds: number;
+}
+
+type Http = Client<paths>;
+
+export class Transport {
+  readonly url: string;
+  readonly #http: Http;
+
+  constructor(private readonly options: TransportOptions) {
+    this.url = checkedUrl(options.url);
+    const fetch = options.fetch;
+    this.#http = createClient<paths>({ baseUrl: this.url, ...(fetch === undefined ? {} : { fetch }) });
+  }
+
+  /** Call until there is an answer that stands; throws RefusedError, UnreachableError, UnexpectedAnswerError. */
+  call<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
+    return retried(() => this.#once(send, options), this.options.retries, options.signal);
+  }
+
+  /** Try once; the answer's body is to be read by the caller, for as long as it likes. Throws as `call` does. */
+  async open<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error("timed out")), this.options.timeoutSeconds * 1000);
+    try {
+      return await this.#sent(send, options, late.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #once<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
+    return this.#sent(send, options, AbortSignal.timeout(this.options.timeoutSeconds * 1000));
+  }
+
+  async #sent<T>(
+    send: (http: Http, init: TryInit) => Promise<Fetched<T>>,
+    { signal, traceparent }: CallOptions,
+    deadline: AbortSignal,
+  ): Promise<Answer<T>> {
+    signal?.throwIfAborted();
+    const headers: Record<string, string> = { Authorization: `Bearer ${await this.#token()}` };
+    if (traceparent !== undefined) headers["traceparent"] = traceparent;
+    const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+    let fetched: Fetched<T>;
+    try {
+      fetched = await send(this.#http, { headers, signal: either });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw unanswered(error, this.url);
+    }
+    return answered(fetched);
+  }
+
+  async #token(): Promise<string> {
+    const { token } = this.options;
+    const value = typeof token === "string" ? token : await token();
+    if (!/^[\x21-\x7e]+$/.test(value)) {
+      throw new InputRefusedError("the token is empty, or has characters that no token has");
+    }
+    return value;
+  }
+}
+
+function checkedUrl(url: string): string {
+  if (!URL.canParse(url)) throw new InputRefusedError(`${JSON.stringify(url)} is not a URL`);
+  const { protocol, username, password, search, hash } = new URL(url);
+  if (!/^https?:$/.test(protocol) || username || password || search || hash) {
+    throw new InputRefusedError(`${JSON.stringify(url)} is not a gateway's URL, as in https://slipway.example.org`);
+  }
+  return url.replace(/\/+$/, "");
+}
