@@ -1,7 +1,7 @@
 """A signed node at a running gateway, for tests in other languages: reads orders from stdin, a JSON object a line.
 
-It says first who it is: ``{"management_node_id", "token"}``, the token being a user's. ``{"job": {...}, "states": [...]}``
-reports these events of a job, through an outage too, and is answered by a line. It ends with its stdin.
+It says first who it is: ``{"management_node_id", "token"}``, the token being a user's. ``{"job": {...}, "states":
+[...]}`` reports these events of a job, through an outage too, and is answered by a line. It ends with its stdin.
 """
 
 import argparse

@@ -1,13 +1,14 @@
 /** The client of a Slipway gateway, for product backends and pages (docs/how-to/typescript.md). */
 import type { Answer } from "./answers.js";
 import type { CancelAccepted, Job, NodeView, Projection, ProjectionState, TimelineEntry } from "./contract.js";
-import { InputRefusedError } from "./errors.js";
+import { InputRefusedError, WaitTimeoutError } from "./errors.js";
 import { DEFAULT_RETRIES, type Retries } from "./retries.js";
 import type { StreamEvent } from "./stream_events.js";
 import { Following, type StreamOptions } from "./streaming.js";
 import { batches, withIdempotencyKey, type CommandDraft, type ManyOutcome, type Submission } from "./submitting.js";
 import { Transport, type CallOptions, type Token } from "./transport.js";
 import { ended } from "./waiting.js";
+import { within } from "./within.js";
 
 const TIMEOUT_SECONDS = 30; // of one try: a durable accept takes milliseconds, a slow network its time
 const PAGE_MAX = 200;
@@ -179,12 +180,12 @@ export class Slipway {
 
   /** Return the job's projection once it is terminal; throws WaitTimeoutError, and as `stream` does. */
   wait(jobId: string, options: WaitOptions = {}): Promise<Projection> {
-    const { timeoutSeconds: _, signal: __, ...rest } = options;
-    return ended(
-      (signal) => this.stream({ ...rest, jobId, ...(signal === undefined ? {} : { signal }) }),
-      (signal) => this.projection(jobId, { ...rest, ...(signal === undefined ? {} : { signal }) }),
-      options,
-    );
+    const { timeoutSeconds: seconds, signal, ...others } = options;
+    const late = (): Error => new WaitTimeoutError(`${jobId} is not at its end after ${seconds} s`);
+    return within((stop) => {
+      const rest = { ...others, signal: stop };
+      return ended(this.stream({ ...rest, jobId }), () => this.projection(jobId, rest));
+    }, { seconds, late, signal });
   }
 
   async #connect(after: number | undefined, options: StreamOptions): Promise<ReadableStream<Uint8Array>> {
@@ -193,12 +194,12 @@ export class Slipway {
     const query = this.#query;
     const answer: Answer<ReadableStream<Uint8Array> | null> =
       jobId === undefined
-        ? await this.#gateway.open(
+        ? await this.#gateway.once(
             (http, init) =>
               http.GET("/api/runtime/stream", { ...init, params: { query, header }, parseAs: "stream" }),
             options,
           )
-        : await this.#gateway.open((http, init) => {
+        : await this.#gateway.once((http, init) => {
             const params = { path: { job_id: jobId }, query, header };
             return http.GET("/api/runtime/jobs/{job_id}/stream", { ...init, params, parseAs: "stream" });
           }, options);

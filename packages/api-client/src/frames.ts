@@ -1,6 +1,7 @@
 /** The events of one connection's body. */
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { UnreachableError } from "./errors.js";
+import { within } from "./within.js";
 
 /** What a body says: an event, or the wait before a reconnect in milliseconds. */
 export type Frame = { event: EventSourceMessage } | { retryMilliseconds: number };
@@ -36,20 +37,14 @@ export async function* frames(
 async function read(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   silenceSeconds: number,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<ReadableStreamReadResult<Uint8Array>> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    const error = new UnreachableError(`nothing came for ${silenceSeconds} s`);
-    timer = setTimeout(() => reject(error), silenceSeconds * 1000);
-  });
+  const late = (): Error => new UnreachableError(`nothing came for ${silenceSeconds} s`);
   try {
-    return await Promise.race([reader.read(), silence]);
+    return await within(() => reader.read(), { seconds: silenceSeconds, late, signal });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof UnreachableError) throw error;
     throw new UnreachableError("the stream broke", { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -4,6 +4,7 @@ import { answered, unanswered, type Answer, type Fetched } from "./answers.js";
 import { InputRefusedError } from "./errors.js";
 import type { paths } from "./generated/schema.js";
 import { retried, type Retries } from "./retries.js";
+import { within } from "./within.js";
 
 /** A bearer token, or what gives one: it is asked before every try, so that it may renew what has expired. */
 export type Token = string | (() => string | Promise<string>);
@@ -30,6 +31,7 @@ export interface TransportOptions {
 }
 
 type Http = Client<paths>;
+type Send<T> = (http: Http, init: TryInit) => Promise<Fetched<T>>;
 
 export class Transport {
   readonly url: string;
@@ -42,37 +44,20 @@ export class Transport {
   }
 
   /** Call until there is an answer that stands; throws RefusedError, UnreachableError, UnexpectedAnswerError. */
-  call<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
-    return retried(() => this.#once(send, options), this.options.retries, options.signal);
+  call<T>(send: Send<T>, options: CallOptions): Promise<Answer<T>> {
+    return retried(() => this.once(send, options), this.options.retries, options.signal);
   }
 
-  /** Try once; the answer's body is to be read by the caller, for as long as it likes. Throws as `call` does. */
-  async open<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error("timed out")), this.options.timeoutSeconds * 1000);
-    try {
-      return await this.#sent(send, options, late.signal);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #once<T>(send: (http: Http, init: TryInit) => Promise<Fetched<T>>, options: CallOptions): Promise<Answer<T>> {
-    return this.#sent(send, options, AbortSignal.timeout(this.options.timeoutSeconds * 1000));
-  }
-
-  async #sent<T>(
-    send: (http: Http, init: TryInit) => Promise<Fetched<T>>,
-    { signal, traceparent }: CallOptions,
-    deadline: AbortSignal,
-  ): Promise<Answer<T>> {
+  /** Try once. A body that is not read yet is the caller's to bound and to cancel. Throws as `call` does. */
+  async once<T>(send: Send<T>, { signal, traceparent }: CallOptions): Promise<Answer<T>> {
     signal?.throwIfAborted();
     const headers: Record<string, string> = { Authorization: `Bearer ${await this.#token()}` };
     if (traceparent !== undefined) headers["traceparent"] = traceparent;
-    const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+    const seconds = this.options.timeoutSeconds;
+    const late = (): Error => new Error(`it took longer than ${seconds} s`);
     let fetched: Fetched<T>;
     try {
-      fetched = await send(this.#http, { headers, signal: either });
+      fetched = await within((stop) => send(this.#http, { headers, signal: stop }), { seconds, late, signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw unanswered(error, this.url);

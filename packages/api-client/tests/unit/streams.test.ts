@@ -140,7 +140,7 @@ describe("waiting", () => {
   const projection = (projection_state: string): object => ({ job_id: "j", projection_state });
 
   test("returns at once for a job that has ended", async () => {
-    server.script(events([reset(1, [projection("failed")])], "open"));
+    server.script(events([reset(1, [projection("failed")])], "open"), json(200, projection("failed")));
     expect(await server.client().wait("j")).toMatchObject({ projection_state: "failed" });
   });
 
