@@ -13,8 +13,8 @@ export interface Bounds {
 
 /**
  * Return what `work` gives, or reject as soon as its time is over or the signal aborts (with the signal's reason). The
- * work is given a signal that aborts then; it is not waited for. AbortSignal.any would say the same, were its parts not
- * collected as garbage while they are waited for in some releases of Node 20.
+ * work is given a signal that aborts then; it is not waited for. AbortSignal.any would say the same, did it not lose
+ * a timeout to the garbage collector of Node 20 (nodejs/node#57736).
  */
 export async function within<T>(work: (signal: AbortSignal) => Promise<T>, bounds: Bounds): Promise<T> {
   const { seconds = Infinity, late, signal } = bounds;

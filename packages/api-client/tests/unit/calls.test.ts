@@ -82,7 +82,8 @@ describe("a submit", () => {
 
   test("tells at once of a Retry-After that is longer than the longest wait", async () => {
     server.script(problem(429, "quota_exceeded", true, { "Retry-After": "600" }));
-    const error = await caught(server.client().submit(draft));
+    const patient = server.client({ retries: { totalSeconds: 3600 } });
+    const error = await caught(patient.submit(draft));
     expect(error).toMatchObject({ code: "quota_exceeded", retryable: true, retryAfterSeconds: 600 });
     expect(server.asked).toHaveLength(1);
   });
