@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway_contracts.errors import Code
 from slipway_contracts.node_protocol import HEARTBEAT_MAX_BYTES
@@ -13,6 +13,10 @@ from slipway_contracts.submit_job_command import BATCH_MAX_BYTES, COMMAND_MAX_BY
 from slipway_gateway.metrics import Metrics
 from slipway_gateway.problems import ContractError
 from slipway_gateway.rendering import render
+from slipway_gateway.tracing import Traced
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +45,9 @@ class Edge:
     are of this process and of this moment only.
     """
 
-    def __init__(self, app: App, max_in_flight: int, max_streams: int, metrics: Metrics) -> None:
+    def __init__(
+        self, app: App, max_in_flight: int, max_streams: int, metrics: Metrics, tracer: "Tracer | None" = None
+    ) -> None:
         self._app = app
         self._max_in_flight = max_in_flight
         self._in_flight = 0
@@ -49,6 +55,7 @@ class Edge:
         self._streams = 0
         self._long_polls = 0
         self._metrics = metrics
+        self._tracer = tracer
         metrics.gauge("slipway_requests_in_flight", "Requests at work", lambda: self._in_flight)
         metrics.gauge("slipway_streams_open", "Streams open", lambda: self._streams)
         metrics.gauge("slipway_long_polls_open", "Nodes that wait for commands", lambda: self._long_polls)
@@ -97,10 +104,18 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, *, timed: bool = True) -> None:
         began = time.perf_counter()
         answer = _Answer(send)
+        if self._tracer is None or not Traced.wants(scope["path"]):
+            await self._answered(scope, receive, answer)
+        else:
+            with Traced(self._tracer, scope) as traced:
+                await self._answered(scope, receive, answer)
+                traced.answered(answer.status)
+        self._metrics.answered(scope, answer.status, time.perf_counter() - began if timed else None)
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         # A fault was answered and logged by the application's handler, which then passes it on to be logged once more.
         with contextlib.suppress(Exception):
             await self._app(scope, receive, answer)
-        self._metrics.answered(scope, answer.status, time.perf_counter() - began if timed else None)
 
     async def _refuse(self, code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.refused(code)

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.submit_job_command import SubmitJobCommand
+from slipway_gateway import tracing
 from slipway_gateway.ports import NodeRecord, Scope
 from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.ingest_events import Outcome
@@ -60,6 +61,7 @@ def failed(event: str, *, trace_id: str, error: Exception | None = None, **field
 
 
 def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    tracing.note(fields)
     _log.log(level, event, extra={"fields": fields})
 
 

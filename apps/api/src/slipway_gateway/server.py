@@ -19,6 +19,7 @@ from slipway_gateway.edge import Edge
 from slipway_gateway.metrics import Metrics
 from slipway_gateway.routes.event_stream import ABORT
 from slipway_gateway.settings import Settings
+from slipway_gateway.tracing import tracer
 
 SHUTDOWN_SECONDS = 10
 BACKLOG = 2048
@@ -102,7 +103,7 @@ def run(settings: Settings) -> int:
     listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
     metrics = Metrics()
     application = build(serving(settings, metrics))
-    edge = Edge(application, settings.max_in_flight, settings.max_streams, metrics)
+    edge = Edge(application, settings.max_in_flight, settings.max_streams, metrics, tracer())
     config = uvicorn.Config(
         _for_browsers(edge, settings.cors_origins),
         loop="uvloop",

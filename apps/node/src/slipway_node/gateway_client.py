@@ -103,16 +103,26 @@ class GatewayClient:
         """Tell that commands are durable here; returns which of them are this node's."""
         return _read(await self._post(f"{self._node}/commands:ack", _json(request)), AckResponse)
 
-    async def ingest(self, events: list[str], trace_id: str | None = None) -> BatchIngestResponse:
-        """Deliver events (JSON texts), in order; ``trace_id`` where all are of one trace."""
+    async def ingest(
+        self, events: list[str], trace_id: str | None = None, traceparent: str | None = None
+    ) -> BatchIngestResponse:
+        """Deliver events (JSON texts), in order; ``trace_id`` where all are of one trace, ``traceparent`` of a span."""
         body = b'{"events":[' + ",".join(events).encode() + b"]}"
-        answer = _read(await self._post("/api/runtime/events:batchIngest", body, trace_id), BatchIngestResponse)
+        answer = _read(
+            await self._post("/api/runtime/events:batchIngest", body, trace_id, traceparent), BatchIngestResponse
+        )
         if len(answer.outcomes) != len(events):
             raise GatewayUnreachableError(f"{len(answer.outcomes)} outcomes for {len(events)} events")
         return answer
 
     async def _post(
-        self, path: str, body: bytes, trace_id: str | None = None, *, wait_seconds: float = CALL_SECONDS
+        self,
+        path: str,
+        body: bytes,
+        trace_id: str | None = None,
+        traceparent: str | None = None,
+        *,
+        wait_seconds: float = CALL_SECONDS,
     ) -> httpx.Response:
         request = self._http.build_request(
             "POST",
@@ -122,7 +132,7 @@ class GatewayClient:
             timeout=httpx.Timeout(wait_seconds, connect=CONNECT_SECONDS),
         )
         trace = trace_id if trace_id is not None and _TRACE_ID.match(trace_id) else self._ids.trace_id()
-        request.headers["traceparent"] = f"00-{trace}-{self._ids.span_id()}-01"
+        request.headers["traceparent"] = traceparent or f"00-{trace}-{self._ids.span_id()}-01"
         sent_path = request.url.raw_path.partition(b"?")[0].decode("ascii")
         token = self._signer.token("POST", sent_path, body, self._clock.now())
         request.headers["authorization"] = f"Bearer {token}"

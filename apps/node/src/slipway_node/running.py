@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from slipway_node import keys, policy_file
+from slipway_node import keys, policy_file, tracing
 from slipway_node.agent.agent import Agent, StopTiming
 from slipway_node.agent.context import Context, Fetch, PolicyNow, Timing, World
 from slipway_node.clock import Clock
@@ -88,6 +88,7 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
                 engine=make_engine(home, policy, settings),
                 fetch=_fetch(settings),
                 publish=publish,
+                tracing=tracing.configured(),
                 read_policy=lambda: policy_file.read(home.policy_file),
                 world=world,
                 timing=_timing(settings),

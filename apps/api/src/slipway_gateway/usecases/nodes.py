@@ -30,7 +30,7 @@ async def create_join_token(
     store: ProductStore, caller: Caller, request: JoinTokenRequest, *, gateway_url: str, now: datetime
 ) -> JoinToken:
     """Make a single-use token and the command to paste; the token is told once and stored hashed."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = f"join_{secrets.token_urlsafe(TOKEN_BYTES)}"  # a command line takes a first `-` for an option
     expires_at = now + timedelta(seconds=request.ttl_seconds)
     await store.create_join_token(
         NewJoinToken(

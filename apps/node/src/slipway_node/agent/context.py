@@ -19,6 +19,7 @@ from slipway_node.home import Home, Identity
 from slipway_node.journal import JournalThread
 from slipway_node.policy_file import PolicyInForce
 from slipway_node.ports import Engine
+from slipway_node.tracing import Tracing
 
 Fetch = Callable[[str, Path, Sequence[str]], Awaitable[object]]
 """Lays the payload of an input URI out in a workspace, under the given prefixes alone; raises RefusedJobError."""
@@ -143,6 +144,7 @@ class Context:
     world: World
     timing: Timing
     policy: "PolicyNow"
+    tracing: Tracing = field(default_factory=Tracing)
     wakes: Wakes = field(default_factory=Wakes)
     locks: SubmissionLocks = field(default_factory=SubmissionLocks)
     sight: Sight = field(default_factory=Sight)

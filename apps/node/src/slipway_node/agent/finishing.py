@@ -57,6 +57,7 @@ class Finishing:
         entry = await self._context.journal.call(Journal.entry, command.submission_id)
         if entry is None or entry.state is not CommandState.LAUNCHED:
             return
+        self._context.tracing.ran(command, seen.ended_at or self._context.now(), seen.phase.value)
         event = await self._end(command, seen)
         await self._context.journal.call(Journal.record_events, [event], done=True)
         _log.info("event_recorded", **fields_of_event(event))
@@ -81,16 +82,18 @@ class Finishing:
         """Collect the results into a folder and copy them to the artifact store; a repetition gives the same."""
         folder = self._context.home.collected(command.submission_id)
         await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
-        found = await self._context.engine.collect(seen.execution_id, folder)
-        output_uri, metadata_uri = await asyncio.to_thread(
-            self._context.publish,
-            found.folder,
-            self._artifact_prefix(command),
-            tenant_id=command.tenant_id,
-            workspace_id=command.workspace_id,
-            job_id=command.job_id,
-            submission_id=command.submission_id,
-        )
+        with self._context.tracing.step("collect", command):
+            found = await self._context.engine.collect(seen.execution_id, folder)
+        with self._context.tracing.step("publish", command):
+            output_uri, metadata_uri = await asyncio.to_thread(
+                self._context.publish,
+                found.folder,
+                self._artifact_prefix(command),
+                tenant_id=command.tenant_id,
+                workspace_id=command.workspace_id,
+                job_id=command.job_id,
+                submission_id=command.submission_id,
+            )
         return ResultRef(output_uri=output_uri, metadata_uri=metadata_uri, summary=found.summary or None)
 
     async def _publish_what_is_left(self, command: NodeCommand, seen: Observation) -> ResultRef | None:

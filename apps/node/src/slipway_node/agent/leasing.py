@@ -73,6 +73,8 @@ class Leasing:
         if commands:
             await self._context.journal.call(Journal.record_leased, commands)
         for command in commands:
+            with self._context.tracing.step("take", command):
+                pass  # a moment: it is in the journal
             _log.info("command_journaled", **fields_of(command), kind=command.kind.value, command_id=command.command_id)
         return [command.command_id for command in commands]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from slipway_contracts.errors import Code
-from slipway_contracts.execution_event import EVENT_BATCH_MAX, EventOutcome
+from slipway_contracts.execution_event import EVENT_BATCH_MAX, BatchIngestResponse, EventOutcome
 from slipway_node.agent.context import Context
 from slipway_node.gateway_client import (
     GatewayRefusedError,
@@ -59,7 +59,7 @@ class Sending:
         if not batch:
             return False
         try:
-            answer = await self._context.gateway.ingest([event.body for event in batch], _common_trace(batch))
+            answer = await self._ingest(batch)
         except (LeaseLostError, NodeForbiddenError):
             raise
         except GatewayUnreachableError as error:
@@ -72,6 +72,18 @@ class Sending:
         self._batch = EVENT_BATCH_MAX
         await self._take_in(batch, answer.outcomes)
         return True
+
+    async def _ingest(self, batch: Sequence[OutboxEvent]) -> BatchIngestResponse:
+        """Deliver ``batch`` in one call, as part of the flow where it is of one."""
+        bodies, trace_id = [event.body for event in batch], _common_trace(batch)
+        tracing = self._context.tracing
+        entry = (
+            await self._context.journal.call(Journal.entry, batch[0].submission_id) if tracing.on and trace_id else None
+        )
+        if entry is None:
+            return await self._context.gateway.ingest(bodies, trace_id)
+        with tracing.step("report", entry.command) as traceparent:
+            return await self._context.gateway.ingest(bodies, trace_id, traceparent)
 
     async def _rest(self, *, wait: bool, retry_after_seconds: float | None = None) -> None:
         pause = self._backoff.failed(retry_after_seconds)

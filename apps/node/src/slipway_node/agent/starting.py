@@ -97,11 +97,13 @@ class Starting:
             workspace = self._context.home.workspace(command.submission_id)
             prefixes = self._context.policy.value.policy.input_prefixes
             submit = _submit_of(command)
-            await self._context.fetch(submit.payload_ref.input_uri, workspace, prefixes)
+            with self._context.tracing.step("fetch", command):
+                await self._context.fetch(submit.payload_ref.input_uri, workspace, prefixes)
             if await self._context.journal.call(Journal.cancel_requested, command.submission_id):
                 await self._tell_the_end(events.cancelled_before_launch(command, self._context.now()), command)
                 return
-            execution_id = await self._context.engine.launch(envelope, workspace)
+            with self._context.tracing.step("launch", command):
+                execution_id = await self._context.engine.launch(envelope, workspace)
         except RefusedJobError as error:
             failure = Failure(error.code, error.message, error.retryable)
             await self._tell_the_end(events.refused(command, failure, self._context.now()), command)

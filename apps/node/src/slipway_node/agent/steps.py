@@ -21,7 +21,8 @@ async def guarded(
     submission_id = command.submission_id
     try:
         async with context.locks.hold(submission_id):
-            await work()
+            with context.tracing.step(step, command):
+                await work()
     except (EngineUnavailableError, StoreUnavailableError) as error:
         pause = pacing.failed(submission_id)
         context.sight.troubles[submission_id] = f"{step}: {error}"

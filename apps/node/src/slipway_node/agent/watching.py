@@ -109,6 +109,7 @@ class Watching:
     async def _tell_running(self, entry: Entry, seen: Observation) -> None:
         if entry.reported is not ExecutionState.ACCEPTED:
             return
+        self._context.tracing.runs(entry.command, seen.started_at or self._context.now())
         event: ExecutionEvent = events.running(entry.command, seen, self._context.now())
         await self._context.journal.call(Journal.record_events, [event], done=False)
         _log.info("event_recorded", **fields_of_event(event))
