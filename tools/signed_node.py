@@ -49,7 +49,7 @@ class SignedNode:
         """Post as the node and return the answer; raises urllib.error.HTTPError for a refusal."""
         data = json.dumps(body).encode()
         url = f"{self.gateway.url}{path}"
-        request = urllib.request.Request(url, data=data, headers=self._headers(path, data))  # noqa: S310 - loopback
+        request = urllib.request.Request(url, data=data, headers=self.headers(path, data))  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
             result: dict[str, object] = json.loads(answer.read())
             return result
@@ -57,11 +57,12 @@ class SignedNode:
     def signed(self, path: str, body: object) -> bytes:
         """Return the whole HTTP request that posts ``body``, good for a minute."""
         data = json.dumps(body).encode()
-        headers = {"Host": "127.0.0.1", **self._headers(path, data), "Content-Length": str(len(data))}
+        headers = {"Host": "127.0.0.1", **self.headers(path, data), "Content-Length": str(len(data))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + data
 
-    def _headers(self, path: str, data: bytes) -> dict[str, str]:
+    def headers(self, path: str, data: bytes) -> dict[str, str]:
+        """Return the headers of a signed request that posts ``data``."""
         now = int(time.time())
         claims = {"iss": self.node_id, "aud": NODE_TOKEN_AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS}
         claims |= {"htm": "POST", "htu": path, "bsh": hashlib.sha256(data).hexdigest()}
