@@ -105,6 +105,11 @@ def test_the_queue_is_the_nodes_only_one_or_the_one_called_default(queues, chose
     assert completed(PAYLOAD, [said.node(queues=queues)]).execution_profile.queue_name == chosen
 
 
+def test_a_queue_that_is_named_is_taken_though_there_are_several(completed, said):
+    command = completed(PAYLOAD, [said.node(queues=["long", "gpu"])], node="lab", queue="gpu")
+    assert command.execution_profile.queue_name == "gpu"
+
+
 def test_several_queues_are_listed_to_choose_from(completed, said):
     error = refused(completed, PAYLOAD, [said.node(queues=["long", "gpu"])])
     assert error.field == "execution_profile.queue_name"

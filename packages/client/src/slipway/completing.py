@@ -66,7 +66,8 @@ def complete(
     if "management_node_id" not in fields or options.get("node") is not None or "queue_name" not in profile:
         node = _node(fields.get("management_node_id"), nodes())
         fields["management_node_id"] = node if isinstance(node, str) else node.management_node_id
-        profile.setdefault("queue_name", DEFAULT_QUEUE if isinstance(node, str) else _queue(node))
+        if "queue_name" not in profile:
+            profile["queue_name"] = DEFAULT_QUEUE if isinstance(node, str) else _queue(node)
     fields["execution_profile"] = profile
     return _validated(fields)
 
