@@ -1,6 +1,6 @@
 """Measure everything, print the table, write it into benchmarks/README.md; exit 1 when a limit does not hold.
 
-usage: python -m benchmarks [--no-write] [accept] [batch] [streams] [growth] [slurm] [demo]
+usage: python -m benchmarks [--no-write] [accept] [batch] [streams] [growth] [slurm] [agent] [demo]
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
-from benchmarks import accept, batch, demo, growth, report, slurm, streams
+from benchmarks import accept, agent, batch, demo, growth, report, slurm, streams
 
 PARTS = {
     "accept": accept.measure,
@@ -16,6 +16,7 @@ PARTS = {
     "streams": streams.measure,
     "growth": growth.measure,
     "slurm": slurm.measure,
+    "agent": agent.measure,
     "demo": demo.measure,
 }
 
