@@ -1,5 +1,6 @@
 """The node's own AiiDA profile and computer, under the node's home (SQLite storage, ZeroMQ broker, no RabbitMQ)."""
 
+import contextlib
 import os
 import sys
 from enum import StrEnum
@@ -50,6 +51,7 @@ def load(home: Path) -> None:
 
     get_manager().unload_profile()  # what another thread loaded keeps objects of that thread's session
     load_profile(PROFILE, allow_switch=True)
+    _write_ahead()
 
 
 def scheduler_kind() -> SchedulerKind:
@@ -69,6 +71,22 @@ def end_transaction() -> None:
     from aiida.manage.manager import get_manager
 
     get_manager().get_profile_storage().get_session().commit()
+
+
+def _write_ahead() -> None:
+    """Have the profile's database written ahead (WAL): looks and the workers' writes then never wait for each other.
+
+    AiiDA leaves it in the mode in which they do. The file remembers the mode; where it is in use in another one, that
+    stays until the next start.
+    """
+    from aiida.manage.manager import get_manager
+    from sqlalchemy import text
+    from sqlalchemy.exc import OperationalError
+
+    session = get_manager().get_profile_storage().get_session()
+    with contextlib.suppress(OperationalError):
+        session.execute(text("PRAGMA journal_mode=WAL"))
+    session.commit()
 
 
 def _point_aiida_at(home: Path) -> None:
