@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,8 +25,8 @@ def collect(node: Any, folder: Path) -> Collected:
     outputs = {entry.link_label: entry.node for entry in node.base.links.get_outgoing().all()}
     parsed: dict[str, JsonValue] = {}
     for label, output in sorted(outputs.items()):
-        _write_files(output, folder)
         parsed[label] = _as_json(output)
+    _write_files([file for _, output in sorted(outputs.items()) for file in _files(output)], folder)
     _write_results(node, parsed, folder)
     archive = _export(node, folder)
     told = Told(process_type(node), node.exit_message, parsed, _json_files(folder), _tail(folder))
@@ -60,27 +60,39 @@ def _content_of(node: Any, name: str) -> bytes:
     return b""
 
 
-def _write_files(output: Any, folder: Path) -> None:
-    """Write a file under the path it had in the job's folder; what was retrieved as a tree stays one."""
+def _files(output: Any) -> Iterator[tuple[str, str]]:
+    """Yield the path that each file had in the job's folder, and its key in the repository."""
     from aiida.orm import FolderData, SinglefileData
 
+    repository = output.base.repository
     if isinstance(output, SinglefileData):
-        path = output.base.attributes.get("path", output.filename)
-        _write(folder, path, output.get_content(mode="rb"))
+        name = output.filename
+        yield output.base.attributes.get("path", name), repository.get_object(name).key
     elif isinstance(output, FolderData):
-        for root, _, names in output.base.repository.walk():
+        for root, _, names in repository.walk():
             for name in names:
-                path = (root / name).as_posix()
-                _write(folder, path, output.base.repository.get_object_content(path, mode="rb"))
+                yield (root / name).as_posix(), repository.get_object(root / name).key
 
 
-def _write(folder: Path, path: str, content: bytes) -> None:
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts:
-        return  # AiiDA's repository has no such path; a folder of results must not depend on that
-    target = folder / relative
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+def _write_files(files: Iterable[tuple[str, str]], folder: Path) -> None:
+    """Write each file under its path. The repository is read once for all: to open it takes longer than most files."""
+    from aiida.manage.manager import get_manager
+
+    paths: dict[str, list[Path]] = {}
+    for path, key in files:
+        relative = PurePosixPath(path)
+        # AiiDA's repository has no other paths; a folder of results must not depend on that.
+        if not relative.is_absolute() and ".." not in relative.parts:
+            paths.setdefault(key, []).append(folder / relative)
+    repository = get_manager().get_profile_storage().get_repository()
+    for key, stream in repository.iter_object_streams(list(paths)):
+        first, *others = dict.fromkeys(paths[key])
+        first.parent.mkdir(parents=True, exist_ok=True)
+        with first.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        for other in others:
+            other.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(first, other)
 
 
 def _write_results(node: Any, parsed: dict[str, JsonValue], folder: Path) -> None:
