@@ -56,7 +56,8 @@ class Phase(StrEnum):
 
     CREATED = "created"  # the process exists; the scheduler has not taken it yet
     PENDING = "pending"  # the scheduler has it, and has not started it
-    RUNNING = "running"  # the scheduler said it runs, or that it ran
+    RUNNING = "running"  # the scheduler said it runs
+    RETRIEVING = "retrieving"  # the scheduler is done with it; its results are on their way
     FINISHED = "finished"  # sealed, exit status 0
     FAILED = "failed"  # sealed, another end
     KILLED = "killed"  # sealed, killed
@@ -125,8 +126,8 @@ class Engine(Protocol):
         """Return what is known of these executions, with one query whatever their number."""
         ...
 
-    async def resume(self, execution_id: str) -> None:
-        """Continue a process that was stored and never taken up; nothing happens when it is in work."""
+    async def resume(self, execution_ids: Sequence[str]) -> None:
+        """Continue processes that were stored and never taken up; nothing happens to one that is in work."""
         ...
 
     async def kill(self, execution_id: str) -> None:

@@ -36,7 +36,14 @@ input_prefixes: ["data:", "file:///inputs"]
 artifact_prefixes: ["ARTIFACTS"]
 """
 TIMING = Timing(
-    lease_wait=1.0, empty_lease=0.01, look=0.05, resume_after=0.05, kill_again=0.1, health=0.05, backoff_max=0.02
+    lease_wait=1.0,
+    empty_lease=0.01,
+    look=0.05,
+    look_gap=0.0,
+    resume_after=0.05,
+    kill_again=0.1,
+    health=0.05,
+    backoff_max=0.02,
 )
 
 

@@ -91,11 +91,11 @@ class ScriptedEngine:
         self._ask("observe")
         return [seen for key, seen in self.processes.items() if key in submission_ids]
 
-    async def resume(self, execution_id: str) -> None:
+    async def resume(self, execution_ids: Sequence[str]) -> None:
         self._ask("resume")
-        submission_id = self._submission_of(execution_id)
-        if self.processes[submission_id].phase is Phase.CREATED:
-            self.set(submission_id, Phase.PENDING)
+        for submission_id in map(self._submission_of, execution_ids):
+            if self.processes[submission_id].phase is Phase.CREATED:
+                self.set(submission_id, Phase.PENDING)
 
     async def kill(self, execution_id: str) -> None:
         self._ask("kill")

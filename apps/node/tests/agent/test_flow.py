@@ -135,6 +135,19 @@ async def test_a_queue_runs_as_many_jobs_at_once_as_its_limit_says(lab):
         await lab.gateway.until(lambda: lab.gateway.states(second) == [ACCEPTED])
 
 
+async def test_a_job_whose_results_are_being_fetched_leaves_its_place_to_the_next(lab):
+    first, second, third = (lab.submit(job, execution_profile={"queue_name": "narrow"}) for job in ("j1", "j2", "j3"))
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.states(first))
+        lab.engine.set(first, Phase.RETRIEVING)
+        await lab.gateway.until(lambda: lab.gateway.states(second) == [ACCEPTED])
+        lab.engine.set(first, Phase.FINISHED)
+        await lab.gateway.until(lambda: lab.gateway.states(first) == [ACCEPTED, RUNNING, COMPLETED])
+        assert lab.engine.launched[third] == 0
+        lab.engine.set(second, Phase.RETRIEVING)
+        await lab.gateway.until(lambda: lab.gateway.states(third) == [ACCEPTED])
+
+
 async def test_a_wider_limit_in_the_policy_file_lets_the_next_job_start(lab):
     first, second = (lab.submit(job, execution_profile={"queue_name": "narrow"}) for job in ("j1", "j2"))
     async with lab.agent():

@@ -18,7 +18,7 @@ from slipway_node.payloads import fetch
 from slipway_node.ports import Envelope, Observation, Phase, Placement
 from slipway_node.slurm.cluster import Cluster
 
-OPEN = {Phase.CREATED, Phase.PENDING, Phase.RUNNING}
+OPEN = {Phase.CREATED, Phase.PENDING, Phase.RUNNING, Phase.RETRIEVING}
 PSEUDO = Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF")
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "aiida": lambda: True,  # a dependency of the node

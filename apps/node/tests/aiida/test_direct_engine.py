@@ -187,10 +187,10 @@ async def test_a_process_that_was_stored_and_never_queued_is_continued_once(lab,
     assert (await lab.observed(submission_id)).phase is Phase.CREATED
 
     monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 0.0)
-    await lab.engine.resume(execution_id)
+    await lab.engine.resume([execution_id])
     monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 5.0)
     while (await lab.observed(submission_id)).phase is not Phase.RUNNING:
-        await lab.engine.resume(execution_id)
+        await lab.engine.resume([execution_id])
     ended = await lab.until_ended(submission_id)
 
     assert ended.phase is Phase.FINISHED

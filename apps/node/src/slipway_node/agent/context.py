@@ -40,7 +40,8 @@ class Timing:
     lease_wait: float = 20.0
     lease_max: int = 20
     empty_lease: float = 1.0  # between two polls that came back at once with nothing
-    look: float = 5.0
+    look: float = 5.0  # the longest between two looks at open executions
+    look_gap: float = 0.25  # the shortest, and as long as the last look took: under load there is always a change
     resume_after: float = 10.0  # a process still `created` by then may have been left behind
     kill_again: float = 30.0
     health: float = 10.0
@@ -148,6 +149,7 @@ class Context:
     wakes: Wakes = field(default_factory=Wakes)
     locks: SubmissionLocks = field(default_factory=SubmissionLocks)
     sight: Sight = field(default_factory=Sight)
+    past_scheduler: set[str] = field(default_factory=set)  # submissions whose jobs have left it, as last looked at
     engine_up: asyncio.Event = field(default_factory=asyncio.Event)
     leased: asyncio.Event = field(default_factory=asyncio.Event)  # the gateway gave this agent its epoch
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

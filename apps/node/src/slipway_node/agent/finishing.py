@@ -75,7 +75,7 @@ class Finishing:
                 )
             case Phase.KILLED:
                 return events.cancelled(command, seen, self._context.now())
-            case Phase.CREATED | Phase.PENDING | Phase.RUNNING:
+            case Phase.CREATED | Phase.PENDING | Phase.RUNNING | Phase.RETRIEVING:
                 raise AssertionError(f"{seen.phase} is no end")
 
     async def _publish(self, command: NodeCommand, seen: Observation) -> ResultRef:

@@ -48,7 +48,7 @@ class Starting:
         entries = await self._context.journal.call(Journal.startable)
         if not entries:
             return []
-        taken = dict((await self._context.journal.call(Journal.tally)).launched_by_queue)
+        taken = await self._context.journal.call(Journal.launched_by_queue, list(self._context.past_scheduler))
         for queue in self._under_way.values():
             taken[queue] = taken.get(queue, 0) + 1
         due = []

@@ -1,6 +1,7 @@
 """Watching: what the engine sees of open executions becomes events, in order, and ends go on to be finished."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -13,6 +14,7 @@ from slipway_node.agent.logs import fields_of, fields_of_event
 from slipway_node.journal import Entry, Journal
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 
+AT_THE_SCHEDULER = frozenset({Phase.CREATED, Phase.PENDING, Phase.RUNNING})
 MISSING = "the engine knows no process of this submission"
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +33,7 @@ class Watching:
         """Look until the agent stops."""
         await self._context.until(self._context.engine_up)
         while not self._context.stopping.is_set():
+            began = self._context.world.monotonic()
             try:
                 open_executions = await self._look()
                 self._backoff.succeeded()
@@ -42,6 +45,8 @@ class Watching:
                 _log.exception("look_failed")
                 await self._context.pause(self._backoff.failed())
                 continue
+            took = self._context.world.monotonic() - began
+            await self._context.pause(max(self._context.timing.look_gap, took))
             await self._wait(open_executions)
 
     async def _wait(self, open_executions: int) -> None:
@@ -72,14 +77,22 @@ class Watching:
         if not entries:
             return 0
         seen = {look.submission_id: self._corrected(look) for look in await self._context.engine.observe(list(entries))}
+        self._free_places({key for key, look in seen.items() if look.phase not in AT_THE_SCHEDULER})
         for submission_id, entry in entries.items():
             look = seen.get(submission_id)
             if look is None:
                 self._miss(entry)
             else:
                 await self._take_in(entry, look)
-        self._created_since = {key: since for key, since in self._created_since.items() if key in seen}
+        await self._resume([look for look in seen.values() if look.phase is Phase.CREATED])
         return len(entries)
+
+    def _free_places(self, past_scheduler: set[str]) -> None:
+        """Let others have the places in their queues of those that only wait for their results to be fetched."""
+        if past_scheduler - self._context.past_scheduler:
+            self._context.wakes.starting()
+        self._context.past_scheduler.clear()
+        self._context.past_scheduler.update(past_scheduler)
 
     def _corrected(self, seen: Observation) -> Observation:
         """Return what was seen, its times by the gateway's clock."""
@@ -87,16 +100,12 @@ class Watching:
         return replace(seen, started_at=clock.corrected(seen.started_at), ended_at=clock.corrected(seen.ended_at))
 
     async def _take_in(self, entry: Entry, seen: Observation) -> None:
-        if seen.phase is not Phase.CREATED:
-            self._created_since.pop(seen.submission_id, None)
         if self._context.sight.troubles.get(seen.submission_id) == MISSING:
             del self._context.sight.troubles[seen.submission_id]
         match seen.phase:
-            case Phase.CREATED:
-                await self._resume(entry, seen)
-            case Phase.PENDING:
+            case Phase.CREATED | Phase.PENDING:
                 pass
-            case Phase.RUNNING:
+            case Phase.RUNNING | Phase.RETRIEVING:
                 await self._tell_running(entry, seen)
             case Phase.FINISHED:
                 await self._tell_running(entry, seen)  # it ran, though nobody looked while it did
@@ -115,15 +124,18 @@ class Watching:
         _log.info("event_recorded", **fields_of_event(event))
         self._context.wakes.sending()
 
-    async def _resume(self, entry: Entry, seen: Observation) -> None:
-        """Have a process continued that was stored and never taken up; the engine knows one that is in work."""
+    async def _resume(self, created: Sequence[Observation]) -> None:
+        """Have processes continued that were stored and never taken up; the engine knows those that are in work."""
         now = self._context.world.monotonic()
-        since = self._created_since.setdefault(seen.submission_id, now)
-        if now - since < self._context.timing.resume_after:
-            return
-        self._created_since[seen.submission_id] = now
-        _log.info("process_resumed", execution_id=seen.execution_id, **fields_of(entry.command))
-        await self._context.engine.resume(seen.execution_id)
+        self._created_since = {seen.submission_id: self._created_since.get(seen.submission_id, now) for seen in created}
+        due = [
+            seen
+            for seen in created
+            if now - self._created_since[seen.submission_id] >= self._context.timing.resume_after
+        ]
+        if due:
+            self._created_since |= {seen.submission_id: now for seen in due}
+            await self._context.engine.resume([seen.execution_id for seen in due])
 
     def _miss(self, entry: Entry) -> None:
         """Note an execution that the engine does not know; that is somebody's work on the profile, and no verdict."""

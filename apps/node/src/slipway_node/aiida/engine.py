@@ -79,9 +79,9 @@ class AiidaEngine:
         await self._supervise()
         return await self._thread.run(self._observe, submission_ids)
 
-    async def resume(self, execution_id: str) -> None:
-        """Continue a process that was stored and never taken up; nothing happens when it is queued or in work."""
-        await self._thread.run(_resume, execution_id)
+    async def resume(self, execution_ids: Sequence[str]) -> None:
+        """Continue processes that were stored and never taken up; nothing happens to one that is queued or in work."""
+        await self._thread.run(_resume, execution_ids)
 
     async def kill(self, execution_id: str) -> None:
         """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it."""
@@ -175,17 +175,17 @@ class AiidaEngine:
         return [observing.observation(row, cluster) for row in queries.rows(submission_ids)]
 
 
-def _resume(execution_id: str) -> None:
-    if submission.was_left_behind(execution_id):
-        submission.hand_over(queries.node_of(execution_id).pk)
+def _resume(execution_ids: Sequence[str]) -> None:
+    for pk in submission.left_behind(execution_ids):
+        submission.hand_over(pk)
 
 
 def _kill(execution_id: str) -> bool:
     """Kill through the worker that has the process, or here where no worker was ever told of it; say if it ended."""
     from aiida.engine.processes.control import kill_processes
 
-    if submission.was_left_behind(execution_id):
-        submission.kill_stored(queries.node_of(execution_id).pk)
+    for pk in submission.left_behind([execution_id]):
+        submission.kill_stored(pk)
     node = queries.node_of(execution_id)
     if not node.is_terminated:
         kill_processes([node], timeout=KILL_SECONDS)

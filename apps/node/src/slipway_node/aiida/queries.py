@@ -1,6 +1,7 @@
 """Asking AiiDA's database: one query whatever the number of submissions, columns only, no objects kept."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from slipway_node.aiida.profile import end_transaction
@@ -36,6 +37,22 @@ def rows(submission_ids: Sequence[str]) -> list[ProcessRow]:
         row = _row(values)
         once.setdefault(row.label, row)
     return list(once.values())
+
+
+def never_taken_up(execution_ids: Sequence[str]) -> list[tuple[int, datetime]]:
+    """Return pk and time of creation of those that are as they were stored, and could be continued."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    filters = {
+        "uuid": {"in": list(execution_ids)},
+        "attributes.process_state": "created",
+        "attributes": {"has_key": ProcessNode.CHECKPOINT_KEY},
+    }
+    query = QueryBuilder().append(ProcessNode, filters=filters, project=["id", "ctime"])
+    try:
+        return [(int(pk), created_at) for pk, created_at in query.all()]
+    finally:
+        end_transaction()
 
 
 def node_of(execution_id: str) -> Any:

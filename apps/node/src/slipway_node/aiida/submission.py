@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,7 @@ def envelope_from(description: str) -> Envelope:
 def store(process: str, inputs: dict[str, Any]) -> Any:
     """Store the process with its checkpoint in one transaction and return its node; nothing runs it yet.
 
-    AiiDA's own ``submit`` stores the two one after the other; killed in between, it leaves a process that nothing can
-    ever continue.
+    AiiDA stores the two one after the other; killed in between, it leaves a process that nothing can ever continue.
     """
     from aiida.engine.utils import instantiate_process
     from aiida.manage.manager import get_manager
@@ -44,8 +43,7 @@ def store(process: str, inputs: dict[str, Any]) -> Any:
     runner = manager.get_runner()
     process_class = CalculationFactory(process)
     with _writing(manager.get_profile_storage()):
-        instance = instantiate_process(runner, process_class, **inputs)
-        runner.persister.save_checkpoint(instance)
+        instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
     instance.close()
     return instance.node
 
@@ -105,18 +103,19 @@ def play_what_gave_up() -> None:
         play_processes(paused, timeout=PLAY_SECONDS)
 
 
-def was_left_behind(execution_id: str, now: float | None = None) -> bool:
-    """Tell whether a stored process was never taken up and no task for it is queued.
+def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[int]:
+    """Return the pks of those that were stored and never taken up, and for which no task is queued.
 
-    Continuing one that is queued or in work runs it twice. The queue is looked at before the process: a task that is
-    taken up and done between the two looks has changed the process by the second.
+    Continuing one that is queued or in work runs it twice. The queue is looked at before the processes: a task that is
+    taken up and done between the two looks has changed its process by the second.
     """
     queued = queued_process_pks()
-    node = queries.node_of(execution_id)
-    if node.pk in queued or node.process_state is None or node.process_state.value != "created":
-        return False
-    age_seconds = (time.time() if now is None else now) - node.ctime.timestamp()
-    return node.checkpoint is not None and age_seconds > SETTLE_SECONDS
+    settled = (time.time() if now is None else now) - SETTLE_SECONDS
+    return [
+        pk
+        for pk, created_at in queries.never_taken_up(execution_ids)
+        if pk not in queued and created_at.timestamp() < settled
+    ]
 
 
 def kill_stored(pk: int) -> None:

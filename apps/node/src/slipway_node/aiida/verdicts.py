@@ -63,9 +63,11 @@ class ProcessRow:
 
 
 def phase_of(row: ProcessRow) -> Phase:
-    """Return the phase; terminal ones need the seal, RUNNING needs the scheduler's word."""
+    """Return the phase; terminal ones need the seal, RUNNING and RETRIEVING the scheduler's word."""
     if not row.sealed:
-        if row.scheduler_state in ("running", "done", "suspended") or row.calcjob_state in _AFTER_SCHEDULER:
+        if row.scheduler_state == "done" or row.calcjob_state in _AFTER_SCHEDULER:
+            return Phase.RETRIEVING
+        if row.scheduler_state in ("running", "suspended"):
             return Phase.RUNNING
         return Phase.PENDING if row.job_id is not None else Phase.CREATED
     if row.process_state == "killed":

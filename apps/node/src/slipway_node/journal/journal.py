@@ -1,6 +1,7 @@
 """The journal. Each method is one transaction, so a kill leaves it before or after a method and never within one."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -103,6 +104,15 @@ class Journal:
         """Return submit commands whose process has not ended."""
         return self._entries("state = 'launched'")
 
+    def launched_by_queue(self, besides: Sequence[str] = ()) -> dict[str, int]:
+        """Count the executions in each queue that have not ended, but not those of the submissions ``besides``."""
+        rows = self._connection.execute(
+            "SELECT queue_name, count(*) AS n FROM commands WHERE kind = 'submit' AND state = 'launched'"
+            " AND submission_id NOT IN (SELECT value FROM json_each(?)) GROUP BY queue_name",
+            (json.dumps(list(besides)),),
+        )
+        return {row["queue_name"]: row["n"] for row in rows}
+
     def record_launch(self, command: NodeCommand, accepted: ExecutionEvent) -> None:
         """Write down that a process exists, with its ``accepted``; the command too where the journal lost it."""
         with self._writing() as connection:
@@ -177,14 +187,12 @@ class Journal:
     # upkeep
 
     def tally(self) -> Tally:
-        """Count commands, events and open executions."""
+        """Count commands and events."""
         select = self._connection.execute
         commands = select("SELECT state, count(*) AS n FROM commands WHERE kind = 'submit' GROUP BY state")
-        queues = select("SELECT queue_name, count(*) AS n FROM commands WHERE state = 'launched' GROUP BY queue_name")
         return Tally(
             commands={CommandState(row["state"]): row["n"] for row in commands},
             outbox=outbox.counts(self._connection),
-            launched_by_queue={row["queue_name"]: row["n"] for row in queues},
         )
 
     def prune(self, before: datetime) -> None:

@@ -59,8 +59,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How much there is of what. ``launched_by_queue`` counts executions that have not ended."""
+    """How much there is of what."""
 
     commands: dict[CommandState, int] = field(default_factory=dict)
     outbox: dict[OutboxState, int] = field(default_factory=dict)
-    launched_by_queue: dict[str, int] = field(default_factory=dict)
