@@ -109,14 +109,15 @@ def measure() -> list[Row]:
     ratios = [ours["per_second"] / theirs["per_second"] for ours, theirs in rounds]
     ours = [figures["per_second"] for figures, _ in rounds]
     theirs = [figures["per_second"] for _, figures in rounds]
-    p99 = [figures["p99_ms"] for figures, _ in rounds]
+    latencies = [figures["median_ms"] for figures, _ in rounds]
+    p99 = max(figures["p99_ms"] for figures, _ in rounds)
     median_ratio = sorted(ratios)[len(ratios) // 2]
     each = f"{REQUESTS_A_ROUND} requests a round, {CONNECTIONS} connections"
     return [
         Row("durable accept ÷ bare route", "×", ratios, f"≥ {LIMIT} (goal {GOAL})", median_ratio >= LIMIT, each),
         Row("durable accept", "/s", ours, "—", holds=True, note=each),
         Row("bare route", "/s", theirs, "—", holds=True, note=each),
-        Row("durable accept, p99", "ms", p99, "—", holds=True, note=each),
+        Row("durable accept, sent → answered", "ms", latencies, "—", holds=True, note=each, p99=p99),
         Row("gateway ready", "s", ready, f"≤ {READY_LIMIT_SECONDS} s", max(ready) <= READY_LIMIT_SECONDS),
         Row(
             "gateway resident",
