@@ -17,6 +17,7 @@ from typing import cast
 import uvloop
 
 HEADER_END = b"\r\n\r\n"
+LENGTH = b"content-length:"
 
 
 def frames(data: bytes) -> Iterator[bytes]:
@@ -26,6 +27,16 @@ def frames(data: bytes) -> Iterator[bytes]:
         (length,) = struct.unpack_from(">I", data, at)
         yield data[at + 4 : at + 4 + length]
         at += 4 + length
+
+
+def status_of(answer: bytes) -> str | None:
+    """Return the status of an HTTP answer; None as long as it is not whole, since head and body may come apart."""
+    head_end = answer.find(HEADER_END)
+    if head_end < 0:
+        return None
+    head = answer[:head_end].lower()
+    length = int(head[head.find(LENGTH) + len(LENGTH) :].split(b"\r\n", 1)[0])
+    return head[9:12].decode() if len(answer) >= head_end + len(HEADER_END) + length else None
 
 
 class Connection(asyncio.Protocol):
@@ -58,16 +69,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take an answer; when it is whole, send the next request."""
         self.buffer += data
-        head_end = self.buffer.find(HEADER_END)
-        if head_end < 0:
-            return
-        head = self.buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
-        if len(self.buffer) < head_end + len(HEADER_END) + length:
+        status = status_of(self.buffer)
+        if status is None:
             return
         self.latencies_ms.append((time.perf_counter() - self.sent_at) * 1000)
-        self.statuses[head[9:12].decode()] += 1
+        self.statuses[status] += 1
         self.buffer = b""
         self._next()
 

@@ -13,6 +13,7 @@ from local_stack import Gateway
 
 from benchmarks import report
 from benchmarks.accept import resident_mib
+from benchmarks.load import status_of
 from benchmarks.report import Row
 from slipway_contracts.execution_event import ExecutionState
 
@@ -78,13 +79,15 @@ class Reporter(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Take an answer, which a gateway writes at once."""
+        """Take an answer; its head and its body may come apart."""
         self._got += data
-        if self._answered is not None and b"\r\n\r\n" in self._got and not self._answered.done():
-            if not self._got.startswith(b"HTTP/1.1 200"):
-                self._answered.set_exception(RuntimeError(self._got.decode()))
-            else:
-                self._answered.set_result(None)
+        status = status_of(self._got)
+        if self._answered is None or status is None:
+            return
+        if status == "200":
+            self._answered.set_result(None)
+        else:
+            self._answered.set_exception(RuntimeError(self._got.decode()))
 
     async def report(self, request: bytes) -> tuple[float, float]:
         """Send ``request``; return when it was sent and when it was answered."""
