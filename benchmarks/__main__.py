@@ -1,6 +1,8 @@
 """Measure everything, print the table, write it into benchmarks/README.md; exit 1 when a limit does not hold.
 
-usage: python -m benchmarks [--no-write] [accept] [batch] [streams] [growth] [slurm] [agent] [demo]
+usage: python -m benchmarks [--no-write] [--peer] [accept] [batch] [streams] [growth] [slurm] [agent] [demo] [peer]
+
+`peer` installs another system from PyPI: it runs where it is named, and as part of the whole with --peer.
 """
 
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
-from benchmarks import accept, agent, batch, demo, growth, report, slurm, streams
+from benchmarks import accept, agent, batch, demo, growth, peer, report, slurm, streams
 
 PARTS = {
     "accept": accept.measure,
@@ -18,19 +20,21 @@ PARTS = {
     "slurm": slurm.measure,
     "agent": agent.measure,
     "demo": demo.measure,
+    "peer": peer.measure,
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named parts (all of them when none is named)."""
-    names = [argument for argument in arguments if not argument.startswith("-")] or list(PARTS)
+    """Run the named parts; the whole when none is named, which is also written down."""
+    whole = [name for name in PARTS if name != "peer" or "--peer" in arguments]
+    names = [argument for argument in arguments if not argument.startswith("-")] or whole
     if unknown := set(names) - set(PARTS):
         print(f"bench: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     rows = [row for name in names for row in PARTS[name]()]
     print(report.machine())
     print(report.table(rows))
-    if names == list(PARTS) and "--no-write" not in arguments:
+    if names == whole and "--no-write" not in arguments:
         report.write(rows)
     return 0 if all(row.holds for row in rows) else 1
 

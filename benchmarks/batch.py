@@ -1,8 +1,5 @@
 """Batch submit: jobs a second through `jobs:batchSubmit`, 500 a request."""
 
-import json
-import struct
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -10,24 +7,20 @@ from pathlib import Path
 from job_world import JobWorld
 from local_stack import Gateway
 
+from benchmarks.prepared import post, send
 from benchmarks.report import Row
 from slipway_contracts.submit_job_command import BATCH_MAX_COMMANDS
 
 ROUNDS, BATCHES_A_ROUND, CONNECTIONS = 5, 20, 4
 LIMIT_PER_SECOND = 3_000
+OK = 200
 
 
-def frames(world: JobWorld) -> bytes:
-    """Return a round's requests, each framed by its length."""
-    framed = []
-    for _ in range(BATCHES_A_ROUND):
-        body = json.dumps({"commands": [world.command() for _ in range(BATCH_MAX_COMMANDS)]}).encode()
-        head = (
-            f"POST /api/runtime/jobs:batchSubmit HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {world.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode()
-        framed.append(struct.pack(">I", len(head) + len(body)) + head + body)
-    return b"".join(framed)
+def submitted(gateway: Gateway, world: JobWorld) -> dict[str, float]:
+    """Submit a round's batches; return the figures. Raises RuntimeError when one is not taken."""
+    bodies = [{"commands": [world.command() for _ in range(BATCH_MAX_COMMANDS)]} for _ in range(BATCHES_A_ROUND)]
+    requests = [post("/api/runtime/jobs:batchSubmit", body, world.token) for body in bodies]
+    return send(gateway.port, CONNECTIONS, requests, OK)
 
 
 def measure() -> list[Row]:
@@ -40,12 +33,7 @@ def measure() -> list[Row]:
             world = JobWorld.at(gateway)
             for number in range(ROUNDS + 1):
                 world.node.heartbeat()
-                argv = [sys.executable, "-m", "benchmarks.load", str(gateway.port), str(CONNECTIONS)]
-                done = subprocess.run(argv, input=frames(world), capture_output=True, check=True)
-                figures = json.loads(done.stdout)
-                if figures["statuses"] != {"200": BATCHES_A_ROUND}:
-                    raise RuntimeError(f"not every batch was taken: {figures['statuses']}")
-                rate = figures["per_second"] * BATCH_MAX_COMMANDS
+                rate = submitted(gateway, world)["per_second"] * BATCH_MAX_COMMANDS
                 print(f"bench: batch round {number}: {rate:.0f} jobs/s", file=sys.stderr)
                 if number > 0:
                     rates.append(rate)

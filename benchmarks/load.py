@@ -1,6 +1,7 @@
 """A load of prepared HTTP requests over a fixed number of connections, cheap enough not to be what is measured.
 
-usage: python -m benchmarks.load PORT CONNECTIONS < requests.bin       (frames: 4-byte length, then the raw request)
+usage: python -m benchmarks.load PORT CONNECTIONS [AGAIN] < requests.bin     (frames: 4-byte length, then the request)
+What is answered with status AGAIN is sent again at once, on a new connection.
 Prints one JSON object: seconds, statuses, latencies in milliseconds (median, p99).
 """
 
@@ -12,11 +13,13 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import cast
 
 import uvloop
 
 HEADER_END = b"\r\n\r\n"
+LENGTH = b"content-length:"
 
 
 def frames(data: bytes) -> Iterator[bytes]:
@@ -28,17 +31,34 @@ def frames(data: bytes) -> Iterator[bytes]:
         at += 4 + length
 
 
+def status_of(answer: bytes) -> str | None:
+    """Return the status of an HTTP answer; None as long as it is not whole, since head and body may come apart."""
+    head_end = answer.find(HEADER_END)
+    if head_end < 0:
+        return None
+    head = answer[:head_end].lower()
+    length = int(head[head.find(LENGTH) + len(LENGTH) :].split(b"\r\n", 1)[0])
+    return head[9:12].decode() if len(answer) >= head_end + len(HEADER_END) + length else None
+
+
+@dataclass
+class Load:
+    """What is still to be sent, and what became of the rest."""
+
+    requests: collections.deque[bytes]
+    again: str | None
+    latencies_ms: list[float] = field(default_factory=list)
+    statuses: collections.Counter[str] = field(default_factory=collections.Counter)
+
+
 class Connection(asyncio.Protocol):
     """One keep-alive connection with one request under way at a time."""
 
-    def __init__(
-        self, requests: Iterator[bytes], latencies_ms: list[float], statuses: collections.Counter[str]
-    ) -> None:
-        self.requests = requests
-        self.latencies_ms = latencies_ms
-        self.statuses = statuses
+    def __init__(self, load: Load) -> None:
+        self.load = load
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.buffer = b""
+        self.request = b""
         self.sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,27 +67,29 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def _next(self) -> None:
-        request = next(self.requests, None)
-        if request is None:
-            self.transport.close()
-            self.done.set_result(None)
+        if not self.load.requests:
+            self._close()
             return
+        self.request = self.load.requests.popleft()
         self.sent_at = time.perf_counter()
-        self.transport.write(request)
+        self.transport.write(self.request)
+
+    def _close(self) -> None:
+        self.transport.close()
+        self.done.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Take an answer; when it is whole, send the next request."""
         self.buffer += data
-        head_end = self.buffer.find(HEADER_END)
-        if head_end < 0:
+        status = status_of(self.buffer)
+        if status is None:
             return
-        head = self.buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0])
-        if len(self.buffer) < head_end + len(HEADER_END) + length:
+        self.load.statuses[status] += 1
+        if status == self.load.again:
+            self.load.requests.appendleft(self.request)
+            self._close()
             return
-        self.latencies_ms.append((time.perf_counter() - self.sent_at) * 1000)
-        self.statuses[head[9:12].decode()] += 1
+        self.load.latencies_ms.append((time.perf_counter() - self.sent_at) * 1000)
         self.buffer = b""
         self._next()
 
@@ -77,27 +99,28 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server hung up"))
 
 
-async def run(port: int, connections: int, data: bytes) -> dict[str, object]:
-    """Send every request once and return the figures."""
-    requests = frames(data)
-    latencies_ms: list[float] = []
-    statuses: collections.Counter[str] = collections.Counter()
+async def run(port: int, connections: int, again: str | None, data: bytes) -> dict[str, object]:
+    """Send every request once, and again where it was answered so; return the figures."""
+    load = Load(collections.deque(frames(data)), again)
     loop = asyncio.get_running_loop()
+
+    async def lane() -> None:
+        while load.requests:
+            _, protocol = await loop.create_connection(lambda: Connection(load), "127.0.0.1", port)
+            await protocol.done
+
     began = time.perf_counter()
-    made = [
-        await loop.create_connection(lambda: Connection(requests, latencies_ms, statuses), "127.0.0.1", port)
-        for _ in range(connections)
-    ]
-    await asyncio.gather(*(protocol.done for _, protocol in made))
+    await asyncio.gather(*(lane() for _ in range(connections)))
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,
-        "per_second": len(latencies_ms) / seconds,
-        "statuses": statuses,
-        "median_ms": statistics.median(latencies_ms),
-        "p99_ms": statistics.quantiles(latencies_ms, n=100)[98],
+        "per_second": len(load.latencies_ms) / seconds,
+        "statuses": load.statuses,
+        "median_ms": statistics.median(load.latencies_ms),
+        "p99_ms": statistics.quantiles(load.latencies_ms, n=100)[98],
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(int(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read()))))
+    port, connections, again = int(sys.argv[1]), int(sys.argv[2]), next(iter(sys.argv[3:]), None)
+    print(json.dumps(uvloop.run(run(port, connections, again, sys.stdin.buffer.read()))))

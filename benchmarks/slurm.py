@@ -13,7 +13,8 @@ from pathlib import Path
 
 from local_stack import Gateway, Node, running
 
-from benchmarks.report import Row, percentile
+from benchmarks import report
+from benchmarks.report import Row
 from slipway import Slipway
 
 JOBS, AT_ONCE = 40, 2
@@ -54,7 +55,7 @@ def scheduler() -> Iterator[None]:
 
 
 def measure() -> list[Row]:
-    """Return the rows of the delay, in seconds."""
+    """Return the row of the delay, in seconds."""
     with scheduler(), tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shared = root / "shared"
@@ -68,12 +69,8 @@ def measure() -> list[Row]:
                 for delay in pool.map(lambda number: _delay(client, shared, node_id, number), range(JOBS)):
                     delays.append(delay)
                     print(f"bench: slurm, job {len(delays)} of {JOBS}: {delay:.2f} s", file=sys.stderr)
-    median, tail = percentile(delays, 50), percentile(delays, 99)
     note = f"{JOBS} jobs of a second, {AT_ONCE} at once"
-    return [
-        Row("Slurm job's end → visible, p50", "s", delays, f"≤ {P50_SECONDS:g} s", median <= P50_SECONDS, note),
-        Row("Slurm job's end → visible, p99", "s", [tail], f"≤ {P99_SECONDS:g} s", tail <= P99_SECONDS, note),
-    ]
+    return [report.delays("Slurm job's end → visible", "s", [delays], (P50_SECONDS, P99_SECONDS), note)]
 
 
 def _delay(client: Slipway, shared: Path, node_id: str, number: int) -> float:

@@ -3,11 +3,13 @@
 Counters are of this process and are lost with it, as Prometheus expects.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from slipway_gateway.problems import ContractError
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 NO_ROUTE = "none"
@@ -60,6 +62,12 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Count a refusal."""
         self._refusals.labels(code).inc()
+
+    def refused_among(self, outcomes: Iterable[object]) -> None:
+        """Count the refusals among the outcomes of a batch, which itself is answered with 200."""
+        for outcome in outcomes:
+            if isinstance(outcome, ContractError):
+                self.refused(outcome.code)
 
     def text(self) -> bytes:
         """Return all of it."""

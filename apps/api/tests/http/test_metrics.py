@@ -17,6 +17,11 @@ async def told(world: World) -> dict[tuple[str, ...], float]:
     return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
+def refusals(counted: dict[tuple[str, ...], float]) -> dict[str, float]:
+    """Return the counted refusals by code."""
+    return {names[1]: value for names, value in counted.items() if names[0] == "slipway_refusals_total"}
+
+
 async def test_requests_are_counted_by_route_and_status(world: World):
     job = await world.submitted()
     await world.user("GET", f"/jobs/{job['job_id']}")
@@ -27,6 +32,25 @@ async def test_requests_are_counted_by_route_and_status(world: World):
     assert counted["slipway_requests_total", f"GET {API}/jobs/{{job_id}}", "404"] == 1
     assert counted["slipway_request_seconds_count", f"POST {API}/jobs:submit"] == 1
     assert counted["slipway_refusals_total", "job_not_found"] == 1
+
+
+async def test_a_submit_refused_inside_a_batch_counts_by_its_code_and_no_other_outcome_does(world: World):
+    accepted = world.command()
+    batch = [accepted, accepted, {**accepted, "job_id": "another"}, 7, {"job_id": "j"}]
+    answer = await world.user("POST", "/jobs:batchSubmit", {"commands": batch})
+    assert [outcome["status"] for outcome in answer.json()["outcomes"]] == [202, 202, 409, 400, 400]
+    assert refusals(await told(world)) == {"idempotency_conflict": 1, "invalid_request": 2}
+
+
+async def test_an_event_refused_inside_a_batch_counts_by_its_code_and_no_other_outcome_does(world: World):
+    job = await world.taken()
+    known, unknown = world.event(job, "accepted"), {**world.event(job, "accepted"), "state": "on_fire"}
+    node = world.nodes["lab"]
+    answer = await world.node(
+        node, "/events:batchIngest", {"events": [known, known, unknown, world.event(job, "running")]}
+    )
+    assert [outcome["status"] for outcome in answer.json()["outcomes"]] == [200, 200, 400, 409]
+    assert refusals(await told(world)) == {"invalid_event": 1, "event_gap": 1}
 
 
 async def test_paths_that_are_none_count_as_one(world: World):

@@ -77,7 +77,9 @@ async def ingest_batch(request: Request, node: Node) -> Response:
     """Report up to 200 events, an outcome each."""
     delivery = _delivery(request, node)
     batch = await context.parsed(request, BatchIngestRequest, Code.INVALID_EVENT)
-    outcomes = await ingest_events.ingest(context.services_of(request).store, delivery, batch.events)
+    services = context.services_of(request)
+    outcomes = await ingest_events.ingest(services.store, delivery, batch.events)
+    services.metrics.refused_among(outcomes)
     for event, outcome in zip(batch.events, outcomes, strict=True):
         logs.ingested(node, event, outcome)
     trace_id = context.trace_id_of(request)

@@ -105,8 +105,9 @@ def _command(value: JsonValue) -> SubmitJobCommand | ContractError:
 async def submit_jobs(request: Request, caller: User) -> Response:
     """Submit up to 500 jobs, an outcome each."""
     batch = await context.parsed(request, _Batch)
-    store, admission = context.services_of(request).store, _admission(request, caller)
-    outcomes = await submit.submit_batch(store, admission, [_command(each) for each in batch.commands])
+    services, admission = context.services_of(request), _admission(request, caller)
+    outcomes = await submit.submit_batch(services.store, admission, [_command(each) for each in batch.commands])
+    services.metrics.refused_among(outcomes)
     return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
 
 
