@@ -134,12 +134,9 @@ class AiidaEngine:
         if (present := queries.execution_ids([submission_id]).get(submission_id)) is not None:
             return present
         process, inputs = self._inputs(envelope, workspace)
-        inputs["metadata"] |= {
-            "label": submission_id,
-            "description": submission.envelope_json(envelope),
-        }
+        inputs["metadata"]["label"] = submission_id
         try:
-            node = submission.store(process, inputs)
+            node = submission.store(process, inputs, submission.envelope_json(envelope))
         except (ValueError, TypeError) as error:
             raise RefusedJobError("invalid_payload", f"{process}: {error}") from error
         submission.hand_over(node.pk)

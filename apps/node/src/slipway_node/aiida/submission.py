@@ -30,10 +30,12 @@ def envelope_from(description: str) -> Envelope:
     return _ENVELOPE.validate_json(description)
 
 
-def store(process: str, inputs: dict[str, Any]) -> Any:
+def store(process: str, inputs: dict[str, Any], description: str) -> Any:
     """Store the process with its checkpoint in one transaction and return its node; nothing runs it yet.
 
     AiiDA stores the two one after the other; killed in between, it leaves a process that nothing can ever continue.
+    The description is set on the node and is no input: an input is in each checkpoint, twice, which a worker writes and
+    reads a dozen times a job.
     """
     from aiida.engine.utils import instantiate_process
     from aiida.manage.manager import get_manager
@@ -44,6 +46,7 @@ def store(process: str, inputs: dict[str, Any]) -> Any:
     process_class = CalculationFactory(process)
     with _writing(manager.get_profile_storage()):
         instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
+        instance.node.description = description
     instance.close()
     return instance.node
 
