@@ -110,4 +110,5 @@ def _timing(settings: NodeSettings) -> Timing:
         lease_max=settings.lease_max,
         look=settings.look_seconds,
         launches_at_once=settings.launches_at_once,
+        in_hand=settings.in_hand_per_worker * settings.workers,
     )

@@ -148,6 +148,24 @@ async def test_a_job_whose_results_are_being_fetched_leaves_its_place_to_the_nex
         await lab.gateway.until(lambda: lab.gateway.states(third) == [ACCEPTED])
 
 
+async def test_the_engine_s_workers_are_given_no_more_than_they_can_have_in_hand(lab):
+    lab.engine.first_phase = Phase.RETRIEVING
+    bound = lab.timing.in_hand
+    submissions = [lab.submit(f"j{number}") for number in range(bound + 2)]
+    async with lab.agent():
+        await lab.gateway.until(lambda: all(lab.gateway.states(key) for key in submissions[:bound]))
+        assert lab.engine.launched.total() == bound
+        lab.engine.set(submissions[0], Phase.FINISHED)
+        await lab.gateway.until(lambda: lab.gateway.states(submissions[bound]))
+        assert lab.engine.launched.total() == bound + 1
+
+
+async def test_what_the_scheduler_has_is_in_no_worker_s_hand(lab):
+    submissions = [lab.submit(f"j{number}") for number in range(20)]
+    async with lab.agent():  # where each is pending from its launch on
+        await lab.gateway.until(lambda: all(lab.gateway.states(key) == [ACCEPTED] for key in submissions))
+
+
 async def test_a_wider_limit_in_the_policy_file_lets_the_next_job_start(lab):
     first, second = (lab.submit(job, execution_profile={"queue_name": "narrow"}) for job in ("j1", "j2"))
     async with lab.agent():

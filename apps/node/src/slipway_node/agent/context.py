@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from pydantic import JsonValue
 
 from slipway_contracts.node_protocol import NodeState
+from slipway_node.agent.progress import Progress
 from slipway_node.backoff import Backoff, Pacing
 from slipway_node.clock import Clock
 from slipway_node.gateway_client import GatewayClient
@@ -46,6 +47,7 @@ class Timing:
     kill_again: float = 30.0
     health: float = 10.0
     launches_at_once: int = 4
+    in_hand: int = 8  # executions that the engine's workers have in hand, before the scheduler or after it
     collections_at_once: int = 2
     backoff_max: float = 30.0
 
@@ -149,7 +151,7 @@ class Context:
     wakes: Wakes = field(default_factory=Wakes)
     locks: SubmissionLocks = field(default_factory=SubmissionLocks)
     sight: Sight = field(default_factory=Sight)
-    past_scheduler: set[str] = field(default_factory=set)  # submissions whose jobs have left it, as last looked at
+    progress: Progress = field(default_factory=Progress)
     engine_up: asyncio.Event = field(default_factory=asyncio.Event)
     leased: asyncio.Event = field(default_factory=asyncio.Event)  # the gateway gave this agent its epoch
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

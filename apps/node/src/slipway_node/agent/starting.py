@@ -44,22 +44,33 @@ class Starting:
                 await self._context.wakes.starting.wait(self._pacing.next_due_in(IDLE_SECONDS))
 
     async def _due(self) -> list[Entry]:
-        """Return what may start now: not begun, not resting, and with room in its queue."""
+        """Return what may start now: not begun, not resting, with room in its queue, and a hand free for it."""
         entries = await self._context.journal.call(Journal.startable)
         if not entries:
             return []
-        taken = await self._context.journal.call(Journal.launched_by_queue, list(self._context.past_scheduler))
+        free = await self._free_hands()
+        taken = await self._context.journal.call(Journal.launched_by_queue, self._context.progress.past_the_scheduler())
         for queue in self._under_way.values():
             taken[queue] = taken.get(queue, 0) + 1
-        due = []
+        due: list[Entry] = []
         for entry in entries:
             submission_id, queue = entry.command.submission_id, _queue_of(entry.command)
             if submission_id in self._under_way or not self._pacing.is_due(submission_id):
                 continue
-            if self._has_room(queue, taken.get(queue, 0)):
+            if len(due) < free and self._has_room(queue, taken.get(queue, 0)):
                 taken[queue] = taken.get(queue, 0) + 1
                 due.append(entry)
         return due
+
+    async def _free_hands(self) -> int:
+        """Return how many more the engine's workers may have in hand.
+
+        A worker that has all of a long row in hand at once spends its time on keeping them, and brings the first to its
+        end only with the last. What the scheduler has is in no hand, and is bounded by the queue alone.
+        """
+        elsewhere = self._context.progress.out_of_hand(self._context.world.monotonic())
+        in_hand = await self._context.journal.call(Journal.launched_by_queue, elsewhere)
+        return self._context.timing.in_hand - sum(in_hand.values()) - len(self._under_way)
 
     def _has_room(self, queue: str, taken: int) -> bool:
         policy = self._context.policy.value.policy.queues.get(queue)

@@ -14,7 +14,6 @@ from slipway_node.agent.logs import fields_of, fields_of_event
 from slipway_node.journal import Entry, Journal
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 
-AT_THE_SCHEDULER = frozenset({Phase.CREATED, Phase.PENDING, Phase.RUNNING})
 MISSING = "the engine knows no process of this submission"
 
 _log = structlog.get_logger(__name__)
@@ -77,7 +76,9 @@ class Watching:
         if not entries:
             return 0
         seen = {look.submission_id: self._corrected(look) for look in await self._context.engine.observe(list(entries))}
-        self._free_places({key for key, look in seen.items() if look.phase not in AT_THE_SCHEDULER})
+        phases = {key: seen[key].phase if key in seen else None for key in entries}
+        if self._context.progress.take_in(phases, self._context.world.monotonic()):
+            self._context.wakes.starting()
         for submission_id, entry in entries.items():
             look = seen.get(submission_id)
             if look is None:
@@ -86,13 +87,6 @@ class Watching:
                 await self._take_in(entry, look)
         await self._resume([look for look in seen.values() if look.phase is Phase.CREATED])
         return len(entries)
-
-    def _free_places(self, past_scheduler: set[str]) -> None:
-        """Let others have the places in their queues of those that only wait for their results to be fetched."""
-        if past_scheduler - self._context.past_scheduler:
-            self._context.wakes.starting()
-        self._context.past_scheduler.clear()
-        self._context.past_scheduler.update(past_scheduler)
 
     def _corrected(self, seen: Observation) -> Observation:
         """Return what was seen, its times by the gateway's clock."""
