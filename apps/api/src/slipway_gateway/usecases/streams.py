@@ -157,13 +157,17 @@ class _Tail:
 
 
 class Stream:
-    """One open stream; iterate over :meth:`happenings` and close it."""
+    """One open stream; iterate over :meth:`happenings` and close it.
 
-    def __init__(self, streams: "Streams", question: Question, began: Began | None, upto: int) -> None:
+    ``upto`` is the last change that its other side knows, ``standing`` where the workspace's counter stood then.
+    """
+
+    def __init__(self, streams: "Streams", question: Question, began: Began | None, upto: int, standing: int) -> None:
         self._streams = streams
         self._question = question
         self._began = began
         self._upto = upto
+        self._standing = standing
         self._follower: _Follower | None = None
         self._closed = False
 
@@ -172,7 +176,9 @@ class Stream:
 
         ``on_cut`` is called, and CutOffError raised, when what is yielded is taken too slowly.
         """
-        tail, follower = self._streams.joined(self._question, self._upto, on_cut)
+        # A workspace's changes are what its tail reads anyway; a job's few are not sought among all of them.
+        position = self._upto if self._question.job_id is None else self._standing
+        tail, follower = self._streams.joined(self._question, position, on_cut)
         self._follower = follower
         if self._closed:
             follower.close()
@@ -215,16 +221,22 @@ class Stream:
             await asyncio.sleep(STORE_RETRY_SECONDS)
             return None
 
+    def _over(self, follower: _Follower) -> bool:
+        return follower.closing or self._left_seconds() <= 0
+
+    def _left_seconds(self) -> float:
+        """Return how long the token holds."""
+        return self._question.until - self._question.clock().timestamp()
+
     async def _lived(self, follower: _Follower) -> AsyncIterator[Happening]:
-        of = self._question
         while True:
-            left = of.until - of.clock().timestamp()
-            if follower.closing or left <= 0:
+            if self._over(follower):
                 yield Ended(StreamEndReason.CLOSING if follower.closing else StreamEndReason.TOKEN_EXPIRED)
                 return
             if follower.overrun:
                 raise CutOffError
-            if not follower.waiting and not await _within(follower.news, min(left, STREAM_HEARTBEAT_SECONDS)):
+            silence = min(self._left_seconds(), STREAM_HEARTBEAT_SECONDS)
+            if not follower.waiting and not await _within(follower.news, silence):
                 yield Silence()
             told = [each for each in follower.taken() if each.change.change > self._upto]
             if told:
@@ -254,10 +266,10 @@ class Streams:
                 raise no_job(str(of.job_id))
             behind = page.position - of.after
             if behind == 0 or (behind > 0 and (of.job_id is not None or behind <= STREAM_KEPT_CHANGES)):
-                return Stream(self, question, None, of.after)
+                return Stream(self, question, None, of.after, page.position)
         async with self._beginning:
             began = await self._state_now(of)
-        return Stream(self, question, began, began.change)
+        return Stream(self, question, began, began.change, began.change)
 
     async def _state_now(self, of: Question) -> Began:
         standing = await self.store.standing(of.scope, of.job_id, limit=RESET_JOBS)
@@ -268,14 +280,14 @@ class Streams:
         reset = StreamReset(change=standing.position, jobs=fresh, next_cursor=standing.jobs.next_cursor)
         return Began(standing.position, reset.model_dump_json())
 
-    def joined(self, question: Question, upto: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
-        """Let a stream that knows all changes up to ``upto`` follow its workspace's tail."""
+    def joined(self, question: Question, position: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
+        """Let a stream follow its workspace's tail, which begins at ``position`` where there is none yet."""
         follower = _Follower(question.job_id, on_cut)
         if self._closed:
             follower.close()
         tail = self._tails.get(question.scope)
         if tail is None:
-            tail = self._tails[question.scope] = _Tail(question.scope, upto)
+            tail = self._tails[question.scope] = _Tail(question.scope, position)
             tail.task = asyncio.create_task(tail.run(self.store))
             tail.task.add_done_callback(tail.ended)
         tail.followers.add(follower)
