@@ -1,5 +1,6 @@
 """What streams read of the store and when they tell what, without a server around them."""
 
+import asyncio
 import shutil
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -7,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from store_world import SCOPE, World
 
+from slipway_contracts.reads import StreamEndReason
+from slipway_gateway.ports import StoreUnavailableError
 from slipway_gateway.stores import migrate, open_store
 from slipway_gateway.usecases import streams as module
 from slipway_gateway.usecases.streams import Began, Ended, Question, Silence, Streams
@@ -17,16 +20,19 @@ NEVER = float("inf")
 
 
 class Watched:
-    """A store that counts the changes it was read for."""
+    """A store that counts the changes it was read for, and may be out of reach."""
 
     def __init__(self, store):
         self._store = store
         self.read = 0
+        self.away = False
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
     async def changes(self, *of, **where):
+        if self.away:
+            raise StoreUnavailableError("as the test says")
         page = await self._store.changes(*of, **where)
         self.read += len(page.changes)
         return page
@@ -114,3 +120,20 @@ async def test_silence_is_told_after_a_heartbeats_time(world, streams, monkeypat
         while isinstance(happening := await anext(happenings), Silence):
             pass
         assert [each.change.change for each in happening] == [1]
+
+
+@pytest.mark.parametrize("why", StreamEndReason)
+async def test_a_stream_that_is_catching_up_ends_with_its_token_or_its_reader_also_while_the_store_is_away(
+    why, world, store, streams, monkeypatch
+):
+    monkeypatch.setattr(module, "STORE_RETRY_SECONDS", 0.01)
+    record = await world.submit(await world.node())
+    until = NEVER if why is StreamEndReason.CLOSING else NOON.timestamp() - 1
+    async with aclosing((await streams.open(question(after=0))).happenings(lambda: None)) as ahead:
+        await anext(ahead)
+        behind = await streams.open(question(record.job_id, 0, until=until))
+        store.away = True
+        if why is StreamEndReason.CLOSING:
+            asyncio.get_running_loop().call_later(0.05, behind.close)
+        async with aclosing(behind.happenings(lambda: None)) as happenings:
+            assert await asyncio.wait_for(anext(happenings), 5) == Ended(why)

@@ -201,7 +201,7 @@ class Stream:
 
     async def _caught_up(self, tail: _Tail, follower: _Follower) -> AsyncIterator[list[Told]]:
         """Yield what was changed before the follower came, from the store."""
-        while self._upto < tail.position or follower.overrun:
+        while (self._upto < tail.position or follower.overrun) and not self._over(follower):
             follower.overrun = False
             page = await self._page()
             if page is None:
