@@ -26,6 +26,7 @@ class Watched:
         self._store = store
         self.read = 0
         self.away = False
+        self.broken = False
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -33,6 +34,8 @@ class Watched:
     async def changes(self, *of, **where):
         if self.away:
             raise StoreUnavailableError("as the test says")
+        if self.broken:
+            raise ValueError("as the test says")
         page = await self._store.changes(*of, **where)
         self.read += len(page.changes)
         return page
@@ -137,3 +140,19 @@ async def test_a_stream_that_is_catching_up_ends_with_its_token_or_its_reader_al
             asyncio.get_running_loop().call_later(0.05, behind.close)
         async with aclosing(behind.happenings(lambda: None)) as happenings:
             assert await asyncio.wait_for(anext(happenings), 5) == Ended(why)
+
+
+async def test_a_stream_that_joins_after_its_workspaces_tail_broke_is_told_what_comes(world, store, streams):
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    node = await world.node()
+    async with aclosing((await streams.open(question())).happenings(lambda: None)) as slow:
+        assert isinstance(await anext(slow), Began)
+        store.broken = True
+        await world.submit(node)
+        await asyncio.sleep(0.1)  # for the tail, which nothing tells of
+        store.broken = False
+        async with aclosing((await streams.open(question(after=1))).happenings(lambda: None)) as joined:
+            await world.submit(node)
+            [change] = await asyncio.wait_for(anext(joined), 5)
+            assert change.change.change == 2
+        assert await anext(slow) == Ended(StreamEndReason.CLOSING)

@@ -124,6 +124,11 @@ class _Tail:
     followers: set[_Follower] = field(default_factory=set)
     task: "asyncio.Task[None] | None" = None
 
+    @property
+    def broken(self) -> bool:
+        """Tell whether nothing comes from it any more, though some follower has not left it yet."""
+        return self.task is not None and self.task.done()
+
     async def run(self, store: ProductStore) -> None:
         async with aclosing(store.changed(self.scope)) as wakes:
             async for _ in wakes:
@@ -191,7 +196,7 @@ class Stream:
             async for happening in self._lived(follower):
                 yield happening
         finally:
-            self._streams.left(self._question.scope, follower)
+            self._streams.left(tail, follower)
 
     def close(self) -> None:
         """End it from outside: the other side is gone."""
@@ -286,19 +291,19 @@ class Streams:
         if self._closed:
             follower.close()
         tail = self._tails.get(question.scope)
-        if tail is None:
+        if tail is None or tail.broken:
             tail = self._tails[question.scope] = _Tail(question.scope, position)
             tail.task = asyncio.create_task(tail.run(self.store))
             tail.task.add_done_callback(tail.ended)
         tail.followers.add(follower)
         return tail, follower
 
-    def left(self, scope: Scope, follower: _Follower) -> None:
+    def left(self, tail: _Tail, follower: _Follower) -> None:
         """Forget a follower, and its tail with the last one."""
-        tail = self._tails[scope]
         tail.followers.discard(follower)
         if not tail.followers:
-            del self._tails[scope]
+            if self._tails.get(tail.scope) is tail:
+                del self._tails[tail.scope]
             self._end(tail)
 
     def close(self) -> None:
