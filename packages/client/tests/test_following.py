@@ -6,6 +6,7 @@ from slipway.errors import JobNotFoundError
 from slipway.following import OUTAGE_PATIENCE_SECONDS, QUICKEST_SECONDS, SLOWEST_SECONDS, pause_seconds
 from slipway_contracts.errors import Code
 from slipway_contracts.projection_update import ProjectionState
+from slipway_contracts.reads import StreamReset
 
 TIMELINE = ("GET", "/api/runtime/jobs/j1/timeline")
 
@@ -87,3 +88,21 @@ def test_a_job_that_is_not_there_is_told_at_once(client, wire, said):
     with pytest.raises(JobNotFoundError):
         list(client.watch("j1"))
     assert len(wire.requests) == 1
+
+
+def test_a_store_that_was_restored_is_followed_from_where_it_stands(client, wire, said):
+    """Its counter goes on below what was told already."""
+    before, after = said.timeline(said.A, change=9), said.timeline(said.R, said.C)
+    wire.on(*TIMELINE, said.ok(before), said.ok(said.timeline()), said.ok(after))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", reset(1))
+    states = [entry.source_execution_state for entry in client.watch("j1", timeout_seconds=60)]
+    assert states == [None, said.A, said.R, said.C]
+
+
+def reset(change):
+    told = StreamReset(change=change, jobs=[])
+    return (
+        200,
+        {"Content-Type": "text/event-stream"},
+        f"event: reset\nid: 1\ndata: {told.model_dump_json()}\n\n".encode(),
+    )

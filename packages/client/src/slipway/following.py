@@ -118,6 +118,10 @@ class Followed:
         """Tell whether the terminal change was told."""
         return self._ended
 
+    def reset(self, change: int) -> None:
+        """Note where the counter stands: before what was told where the store was restored, and it counts on there."""
+        self.position = min(self.position, change)
+
     def new(self, entries: list[TimelineEntry]) -> list[TimelineEntry]:
         """Return the changes of the submission that were not told yet, up to its terminal one."""
         if self.submission_id is None and entries:
@@ -155,6 +159,7 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
                 with closing(listen(followed.position, silence)) as stream:
                     for told in stream:
                         if isinstance(told, StreamReset):
+                            followed.reset(told.change)
                             break  # what was missed is looked up
                         yield from followed.new([told])
                         patience.moved()
@@ -182,6 +187,7 @@ async def changes_async(
                 async with aclosing(listen(followed.position, silence)) as stream:
                     async for told in stream:
                         if isinstance(told, StreamReset):
+                            followed.reset(told.change)
                             break
                         for entry in followed.new([told]):
                             yield entry
