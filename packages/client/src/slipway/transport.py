@@ -25,6 +25,8 @@ from slipway_contracts.reads import JobChange, StreamReset
 
 EVENT_STREAM = "text/event-stream"
 CONNECT_SECONDS = 10.0
+STREAM_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+"""Of a pool of their own: each stream holds a connection for as long as it is open, and calls must not wait for one."""
 HTTP_OK = 200
 _SHOWN_CHARS = 120
 
@@ -99,13 +101,20 @@ class Transport:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        self._http = httpx.Client(
-            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
-        )
+        known: dict[str, Any] = {
+            "base_url": self._rules.url,
+            "headers": self._rules.headers,
+            "timeout": timeout_seconds,
+            "transport": transport,
+        }
+        secure = httpx.create_ssl_context()
+        self._http = httpx.Client(**known, verify=secure)
+        self._streams = httpx.Client(**known, verify=secure, limits=STREAM_LIMITS)
 
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
+        self._streams.close()
 
     def send(self, call: Call[Body]) -> Answer[Body]:
         """Send ``call``, again where that may help."""
@@ -122,7 +131,7 @@ class Transport:
         """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
         sent = _listening(query, after, silence_seconds)
         try:
-            with self._http.stream("GET", path, **sent) as response:
+            with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     response.read()
                 for event in _events_of(response).iter_sse():
@@ -146,13 +155,20 @@ class AsyncTransport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        self._http = httpx.AsyncClient(
-            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
-        )
+        known: dict[str, Any] = {
+            "base_url": self._rules.url,
+            "headers": self._rules.headers,
+            "timeout": timeout_seconds,
+            "transport": transport,
+        }
+        secure = httpx.create_ssl_context()
+        self._http = httpx.AsyncClient(**known, verify=secure)
+        self._streams = httpx.AsyncClient(**known, verify=secure, limits=STREAM_LIMITS)
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._http.aclose()
+        await self._streams.aclose()
 
     async def send(self, call: Call[Body]) -> Answer[Body]:
         """Send ``call``, again where that may help."""
@@ -171,7 +187,7 @@ class AsyncTransport:
         """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
         sent = _listening(query, after, silence_seconds)
         try:
-            async with self._http.stream("GET", path, **sent) as response:
+            async with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     await response.aread()
                 async for event in _events_of(response).aiter_sse():
