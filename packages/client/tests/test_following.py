@@ -1,3 +1,6 @@
+import socket
+import time
+
 import httpx
 import pytest
 
@@ -58,6 +61,25 @@ def test_waiting_ends_after_the_callers_time_and_not_before(client, wire, said, 
     with pytest.raises(WaitTimeoutError):
         client.wait("j1", timeout_seconds=7.0)
     assert passing.seconds == pytest.approx(7.0)
+
+
+@pytest.fixture
+def mute():
+    """The URL of what takes connections and answers nothing; to what no connection can be made once it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["mute", "down"])
+def test_waiting_ends_after_the_callers_time_also_where_nothing_answers(closed, mute, said):
+    server, url = mute
+    if closed:
+        server.close()
+    with Slipway(url, said.token()) as waiting:
+        began = time.monotonic()
+        with pytest.raises(WaitTimeoutError):
+            waiting.wait("j1", timeout_seconds=1.0)
+        assert 1.0 <= time.monotonic() - began < 2.0
 
 
 def test_looks_are_quick_after_a_change_and_slower_the_longer_nothing_happens():

@@ -137,20 +137,21 @@ class Followed:
         return told
 
 
-Look = Callable[[], Timeline]
+Look = Callable[[float], Timeline]
 Listen = Callable[[int, float], Generator[Told, None, None]]
-AsyncLook = Callable[[], Awaitable[Timeline]]
+AsyncLook = Callable[[float], Awaitable[Timeline]]
 AsyncListen = Callable[[int, float], AsyncGenerator[Told, None]]
 
 
 def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) -> Iterator[TimelineEntry]:
     """Yield each change of a submission, from the first to the terminal one.
 
-    ``listen`` takes a position and the silence it may bear, and yields until the stream ends. Raises WaitTimeoutError.
+    ``look`` takes how many seconds it may take. ``listen`` takes a position and the silence it may bear, and yields
+    until the stream ends. Raises WaitTimeoutError.
     """
     while True:
         try:
-            for entry in followed.new(look().entries):
+            for entry in followed.new(look(patience.left()).entries):
                 patience.moved()
                 yield entry
             patience.answered()
@@ -178,7 +179,7 @@ async def changes_async(
     """Yield as :func:`changes` does."""
     while True:
         try:
-            for entry in followed.new((await look()).entries):
+            for entry in followed.new((await look(patience.left())).entries):
                 patience.moved()
                 yield entry
             patience.answered()

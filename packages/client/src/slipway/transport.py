@@ -1,5 +1,6 @@
 """One request to the gateway, awaited or not: its retries, and what its answer means."""
 
+import math
 import random
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Rules:
         self.url = checked_url(url)
         self.headers = {"Authorization": f"Bearer {_checked_token(token)}", "Accept": "application/json"}
 
-    def tries(self) -> Any:
-        """Return the tries of one call, to be iterated over, awaited or not."""
-        retries = self.retries
+    def tries(self, within_seconds: float) -> Any:
+        """Return the tries of one call, to be iterated over, awaited or not: one where the caller's time is limited."""
+        retries = self.retries if within_seconds == math.inf else NO_RETRIES
         return stamina.retry_context(
             on=self.pause,
             attempts=retries.attempts,
@@ -101,12 +102,8 @@ class Transport:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        known: dict[str, Any] = {
-            "base_url": self._rules.url,
-            "headers": self._rules.headers,
-            "timeout": timeout_seconds,
-            "transport": transport,
-        }
+        self._timeout_seconds = timeout_seconds
+        known: dict[str, Any] = {"base_url": self._rules.url, "headers": self._rules.headers, "transport": transport}
         secure = httpx.create_ssl_context()
         self._http = httpx.Client(**known, verify=secure)
         self._streams = httpx.Client(**known, verify=secure, limits=STREAM_LIMITS)
@@ -116,12 +113,13 @@ class Transport:
         self._http.close()
         self._streams.close()
 
-    def send(self, call: Call[Body]) -> Answer[Body]:
-        """Send ``call``, again where that may help."""
-        for attempt in self._rules.tries():
+    def send(self, call: Call[Body], *, within_seconds: float = math.inf) -> Answer[Body]:
+        """Send ``call``, again where that may help; only once where the caller gives it ``within_seconds``."""
+        timeout_seconds = min(self._timeout_seconds, within_seconds)
+        for attempt in self._rules.tries(within_seconds):
             with attempt:
                 try:
-                    response = self._http.request(call.method, call.path, **_parts(call))
+                    response = self._http.request(call.method, call.path, **_parts(call), timeout=timeout_seconds)
                 except httpx.TransportError as error:
                     raise self._rules.unreachable(error) from error
                 return Answer(_body(response, call.answer), response.headers)
@@ -155,12 +153,8 @@ class AsyncTransport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        known: dict[str, Any] = {
-            "base_url": self._rules.url,
-            "headers": self._rules.headers,
-            "timeout": timeout_seconds,
-            "transport": transport,
-        }
+        self._timeout_seconds = timeout_seconds
+        known: dict[str, Any] = {"base_url": self._rules.url, "headers": self._rules.headers, "transport": transport}
         secure = httpx.create_ssl_context()
         self._http = httpx.AsyncClient(**known, verify=secure)
         self._streams = httpx.AsyncClient(**known, verify=secure, limits=STREAM_LIMITS)
@@ -170,12 +164,13 @@ class AsyncTransport:
         await self._http.aclose()
         await self._streams.aclose()
 
-    async def send(self, call: Call[Body]) -> Answer[Body]:
-        """Send ``call``, again where that may help."""
-        async for attempt in self._rules.tries():
+    async def send(self, call: Call[Body], *, within_seconds: float = math.inf) -> Answer[Body]:
+        """Send ``call`` as :meth:`Transport.send` does."""
+        timeout_seconds = min(self._timeout_seconds, within_seconds)
+        async for attempt in self._rules.tries(within_seconds):
             with attempt:
                 try:
-                    response = await self._http.request(call.method, call.path, **_parts(call))
+                    response = await self._http.request(call.method, call.path, **_parts(call), timeout=timeout_seconds)
                 except httpx.TransportError as error:
                     raise self._rules.unreachable(error) from error
                 return Answer(_body(response, call.answer), response.headers)
@@ -208,7 +203,7 @@ def _listening(query: Query, after: int | None, silence_seconds: float) -> dict[
     return {
         "params": _without_none(query),
         "headers": {"Accept": EVENT_STREAM, **position},
-        "timeout": httpx.Timeout(CONNECT_SECONDS, read=silence_seconds),
+        "timeout": httpx.Timeout(min(CONNECT_SECONDS, silence_seconds), read=silence_seconds),
     }
 
 
