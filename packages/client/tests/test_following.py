@@ -98,6 +98,25 @@ def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, 
     assert len(outages) == 1
 
 
+def test_streams_that_are_refused_are_told_of_once_and_asked_for_as_the_gateway_says(client, wire, said, passing):
+    looks = [said.timeline(said.A)] * 5 + [said.timeline(said.A, said.R, said.C)]
+    wire.on(*TIMELINE, *map(said.ok, looks))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", said.problem(Code.RATE_LIMITED, retry_after=2))
+    outages = []
+    states = [entry.source_execution_state for entry in client.watch("j1", on_outage=outages.append)]
+    assert states == [None, said.A, said.R, said.C]
+    assert [error.problem.code for error in outages] == [Code.RATE_LIMITED]
+    assert passing.pauses == [2.0] * 5
+
+
+def test_an_outage_long_after_another_is_told_of(client, wire, said):
+    away, there = httpx.ConnectError("refused"), said.ok(said.timeline(said.A))
+    wire.on(*TIMELINE, there, away, *[there] * 40, away, said.ok(said.timeline(said.A, said.R, said.C)))
+    outages = []
+    assert len(list(client.watch("j1", on_outage=outages.append))) == 4
+    assert len(outages) == 2
+
+
 def test_a_gateway_that_stays_away_ends_the_wait(client, wire, said, passing):
     wire.on(*TIMELINE, said.ok(said.timeline(said.A)), httpx.ConnectError("refused"))
     with pytest.raises(UnreachableError):
