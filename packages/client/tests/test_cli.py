@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from slipway import Slipway
 from slipway.cli.endings import Exit
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.errors import Code
@@ -105,6 +106,20 @@ def test_a_submit_whose_outcome_is_unknown_tells_how_to_repeat_it(cli, lab, said
     lab.script[SUBMIT] = [said.ok(said.accepted(), 202)]
     cli("submit", document, "--job-id", sent["job_id"], "--idempotency-key", sent["idempotency_key"])
     assert lab.requests[-1].json == sent
+
+
+def test_a_submit_that_is_interrupted_tells_how_to_repeat_it(cli, lab, document, monkeypatch):
+    sent = []
+
+    def interrupted(_client, command):
+        sent.append(command)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Slipway, "submit_command", interrupted)
+    ran = cli("submit", document)
+    assert ran.status == Exit.INTERRUPTED
+    assert f"--job-id {sent[0].job_id} --idempotency-key {sent[0].idempotency_key}" in ran.err
+    assert len(lab.requests) == 1  # the nodes
 
 
 @pytest.mark.parametrize(
