@@ -75,6 +75,7 @@ def _admission(request: Request, caller: Caller) -> submit.Admission:
 async def submit_job(request: Request, caller: User) -> Response:
     """Submit a job: 202 once its submission is committed, or the first answer again for a replay."""
     command = await context.parsed(request, SubmitJobCommand)
+    context.know(request, **logs.about(command))
     done = await submit.submit(context.services_of(request).store, _admission(request, caller), command)
     logs.submitted(command, done)
     return answer(done.accepted, ACCEPTED, REPLAYED if done.replayed else None)
@@ -106,8 +107,22 @@ async def submit_jobs(request: Request, caller: User) -> Response:
     """Submit up to 500 jobs, an outcome each."""
     batch = await context.parsed(request, _Batch)
     store, admission = context.services_of(request).store, _admission(request, caller)
-    outcomes = await submit.submit_batch(store, admission, [_command(each) for each in batch.commands])
+    commands = [_command(each) for each in batch.commands]
+    outcomes = await submit.submit_batch(store, admission, commands)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        _tell(request, command, outcome)
     return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
+
+
+def _tell(request: Request, command: SubmitJobCommand | ContractError, outcome: submit.Outcome) -> None:
+    """Log and count one outcome of a batch as those of single submits are."""
+    if isinstance(outcome, submit.Submitted) and isinstance(command, SubmitJobCommand):
+        logs.submitted(command, outcome)
+    elif isinstance(outcome, ContractError):
+        context.services_of(request).metrics.refused(outcome.code)
+        known = ({} if isinstance(command, ContractError) else logs.about(command)) | context.known_of(request)
+        trace_id = context.trace_id_of(request)
+        logs.refused(outcome, trace_id=trace_id, method=request.method, path=request.url.path, **known)
 
 
 def _outcome(outcome: submit.Outcome, trace_id: str) -> SubmitOutcome:
