@@ -1,7 +1,7 @@
 /** The client of a Slipway gateway, for product backends and pages (docs/how-to/typescript.md). */
 import type { Answer } from "./answers.js";
 import type { CancelAccepted, Job, NodeView, Projection, ProjectionState, TimelineEntry } from "./contract.js";
-import { InputRefusedError, WaitTimeoutError } from "./errors.js";
+import { InputRefusedError, UnexpectedAnswerError, WaitTimeoutError } from "./errors.js";
 import { DEFAULT_RETRIES, type Retries } from "./retries.js";
 import type { StreamEvent } from "./stream_events.js";
 import { Following, type StreamOptions } from "./streaming.js";
@@ -13,6 +13,8 @@ import { within } from "./within.js";
 const TIMEOUT_SECONDS = 30; // of one try: a durable accept takes milliseconds, a slow network its time
 const PAGE_MAX = 200;
 const ID_PATTERN = /^[A-Za-z0-9._~-]{1,128}$/;
+const EVENT_STREAM = "text/event-stream";
+const HTTP_OK = 200;
 const IDEMPOTENT_REPLAYED_HEADER = "Idempotent-Replayed";
 
 export interface SlipwayOptions {
@@ -203,6 +205,10 @@ export class Slipway {
             const params = { path: { job_id: jobId }, query, header };
             return http.GET("/api/runtime/jobs/{job_id}/stream", { ...init, params, parseAs: "stream" });
           }, options);
+    if (!answer.headers.get("Content-Type")?.startsWith(EVENT_STREAM)) {
+      await answer.data?.cancel();
+      throw new UnexpectedAnswerError(`${this.#gateway.url} answered something that is no stream`, HTTP_OK);
+    }
     return answer.data as ReadableStream<Uint8Array>;
   }
 

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
+from slipway import Slipway
 from slipway.cli.endings import Exit
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.errors import Code
 from slipway_contracts.projection_update import ProjectionState
-from slipway_contracts.reads import Job, JobPage, NodeList
+from slipway_contracts.reads import Job, JobChange, JobPage, NodeList
 
 SUBMIT = ("POST", "/api/runtime/jobs:submit")
 NODES = ("GET", "/api/runtime/nodes")
@@ -107,6 +108,20 @@ def test_a_submit_whose_outcome_is_unknown_tells_how_to_repeat_it(cli, lab, said
     assert lab.requests[-1].json == sent
 
 
+def test_a_submit_that_is_interrupted_tells_how_to_repeat_it(cli, lab, document, monkeypatch):
+    sent = []
+
+    def interrupted(_client, command):
+        sent.append(command)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Slipway, "submit_command", interrupted)
+    ran = cli("submit", document)
+    assert ran.status == Exit.INTERRUPTED
+    assert f"--job-id {sent[0].job_id} --idempotency-key {sent[0].idempotency_key}" in ran.err
+    assert len(lab.requests) == 1  # the nodes
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -165,6 +180,19 @@ def test_a_watched_submit_in_json_is_a_document_a_line(cli, lab, said, document)
     ran = cli("submit", document, "--watch", "--json")
     kinds = [next(iter(json.loads(line))) for line in ran.out.splitlines()]
     assert kinds == ["submission", "entry", "entry", "entry", "entry", "projection"]
+
+
+def test_a_change_in_json_has_one_form_whether_it_was_looked_up_or_streamed(cli, wire, said):
+    first, *streamed = said.timeline(said.A, said.R, said.C).entries
+    changes = [JobChange(job_id="j1", **entry.model_dump()) for entry in streamed]
+    events = "".join(f"event: change\nid: {each.change}\ndata: {each.model_dump_json()}\n\n" for each in changes)
+    wire.on(*TIMELINE, said.ok(said.timeline()))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", (200, {"Content-Type": "text/event-stream"}, events.encode()))
+    wire.on(*PROJECTION, said.ok(said.projection()))
+    ran = cli("watch", "j1", "--json")
+    entries = [json.loads(line)["entry"] for line in ran.out.splitlines()[:-1]]
+    assert [entry["change"] for entry in entries] == [1, 2, 3, 4]
+    assert {frozenset(entry) for entry in entries} == {frozenset(first.model_dump())}
 
 
 def test_watching_a_job_that_fails_ends_with_1_and_says_what_may_help(cli, wire, said):

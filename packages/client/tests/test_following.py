@@ -1,3 +1,6 @@
+import socket
+import time
+
 import httpx
 import pytest
 
@@ -6,6 +9,7 @@ from slipway.errors import JobNotFoundError
 from slipway.following import OUTAGE_PATIENCE_SECONDS, QUICKEST_SECONDS, SLOWEST_SECONDS, pause_seconds
 from slipway_contracts.errors import Code
 from slipway_contracts.projection_update import ProjectionState
+from slipway_contracts.reads import StreamReset
 
 TIMELINE = ("GET", "/api/runtime/jobs/j1/timeline")
 
@@ -59,6 +63,25 @@ def test_waiting_ends_after_the_callers_time_and_not_before(client, wire, said, 
     assert passing.seconds == pytest.approx(7.0)
 
 
+@pytest.fixture
+def mute():
+    """The URL of what takes connections and answers nothing; to what no connection can be made once it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server, f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["mute", "down"])
+def test_waiting_ends_after_the_callers_time_also_where_nothing_answers(closed, mute, said):
+    server, url = mute
+    if closed:
+        server.close()
+    with Slipway(url, said.token()) as waiting:
+        began = time.monotonic()
+        with pytest.raises(WaitTimeoutError):
+            waiting.wait("j1", timeout_seconds=1.0)
+        assert 1.0 <= time.monotonic() - began < 2.0
+
+
 def test_looks_are_quick_after_a_change_and_slower_the_longer_nothing_happens():
     pauses = [pause_seconds(idle) for idle in (0, 5, 10, 20, 60, 3600)]
     assert pauses == sorted(pauses)
@@ -75,6 +98,25 @@ def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, 
     assert len(outages) == 1
 
 
+def test_streams_that_are_refused_are_told_of_once_and_asked_for_as_the_gateway_says(client, wire, said, passing):
+    looks = [said.timeline(said.A)] * 5 + [said.timeline(said.A, said.R, said.C)]
+    wire.on(*TIMELINE, *map(said.ok, looks))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", said.problem(Code.RATE_LIMITED, retry_after=2))
+    outages = []
+    states = [entry.source_execution_state for entry in client.watch("j1", on_outage=outages.append)]
+    assert states == [None, said.A, said.R, said.C]
+    assert [error.problem.code for error in outages] == [Code.RATE_LIMITED]
+    assert passing.pauses == [2.0] * 5
+
+
+def test_an_outage_long_after_another_is_told_of(client, wire, said):
+    away, there = httpx.ConnectError("refused"), said.ok(said.timeline(said.A))
+    wire.on(*TIMELINE, there, away, *[there] * 40, away, said.ok(said.timeline(said.A, said.R, said.C)))
+    outages = []
+    assert len(list(client.watch("j1", on_outage=outages.append))) == 4
+    assert len(outages) == 2
+
+
 def test_a_gateway_that_stays_away_ends_the_wait(client, wire, said, passing):
     wire.on(*TIMELINE, said.ok(said.timeline(said.A)), httpx.ConnectError("refused"))
     with pytest.raises(UnreachableError):
@@ -87,3 +129,21 @@ def test_a_job_that_is_not_there_is_told_at_once(client, wire, said):
     with pytest.raises(JobNotFoundError):
         list(client.watch("j1"))
     assert len(wire.requests) == 1
+
+
+def test_a_store_that_was_restored_is_followed_from_where_it_stands(client, wire, said):
+    """Its counter goes on below what was told already."""
+    before, after = said.timeline(said.A, change=9), said.timeline(said.R, said.C)
+    wire.on(*TIMELINE, said.ok(before), said.ok(said.timeline()), said.ok(after))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", reset(1))
+    states = [entry.source_execution_state for entry in client.watch("j1", timeout_seconds=60)]
+    assert states == [None, said.A, said.R, said.C]
+
+
+def reset(change):
+    told = StreamReset(change=change, jobs=[])
+    return (
+        200,
+        {"Content-Type": "text/event-stream"},
+        f"event: reset\nid: 1\ndata: {told.model_dump_json()}\n\n".encode(),
+    )

@@ -15,6 +15,7 @@ from slipway_contracts.submit_job_command import SubmitJobCommand
 
 pytestmark = pytest.mark.timeout(60)
 WHOLE = ("accepted", "running", "completed")
+MANY = 105  # httpx keeps 100 connections to a pool
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -142,6 +143,24 @@ def test_waiting_ends_with_the_job_and_not_before(client, world):
     working = in_background(world.report, job, *WHOLE)
     assert client.wait(job["job_id"], timeout_seconds=30).projection_state == "succeeded"
     working.join()
+
+
+@pytest.mark.timeout(120)
+async def test_more_jobs_than_a_pool_has_connections_are_waited_for_at_once(async_client, world):
+    world.submit_many(MANY)
+    jobs = [job.job_id async for job in async_client.jobs()]
+    outages = []
+
+    async def watched(job_id):
+        return [entry.projection_state async for entry in async_client.watch(job_id, on_outage=outages.append)][-1]
+
+    watches = [asyncio.create_task(watched(job_id)) for job_id in jobs]
+    await asyncio.sleep(3)  # until each has its stream
+    assert await asyncio.wait_for(async_client.nodes(), 5)
+    for job_id in jobs:
+        await async_client.cancel(job_id)
+    assert await asyncio.gather(*watches) == ["cancelled"] * MANY
+    assert outages == []
 
 
 async def test_the_awaited_client_does_what_the_other_does(async_client, client, world):

@@ -89,7 +89,8 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
 async def _contract_error(request: Request, error: Any) -> Response:
     trace_id = context.trace_id_of(request)
     context.services_of(request).metrics.refused(error.code)
-    logs.refused(error, trace_id=trace_id, method=request.method, path=request.url.path)
+    known = context.known_of(request)
+    logs.refused(error, trace_id=trace_id, method=request.method, path=request.url.path, **known)
     return render(error, trace_id)
 
 

@@ -69,6 +69,17 @@ def traceparent_of(request: Request) -> str | None:
     return traceparent
 
 
+def know(request: Request, **fields: str) -> None:
+    """Note what the request is about, for the line of its refusal; what was known before, as of its token, stands."""
+    request.scope["slipway.known"] = fields | request.scope.get("slipway.known", {})
+
+
+def known_of(request: Request) -> dict[str, str]:
+    """Return what is known of the request: the job of its path, and what was noted."""
+    named = {"job_id": request.path_params["job_id"]} if "job_id" in request.path_params else {}
+    return {**named, **request.scope.get("slipway.known", {})}
+
+
 def bearer(request: Request) -> str:
     """Return the bearer token; raises unauthorized when there is none."""
     header = request.headers.get("authorization", "")
@@ -80,6 +91,9 @@ def bearer(request: Request) -> str:
 async def user(request: Request) -> Caller:
     """Access policy: a user of whatever role."""
     caller = services_of(request).users.verify(bearer(request))
+    know(request, tenant_id=caller.tenant_id)
+    if len(caller.workspace_ids) == 1:
+        know(request, workspace_id=caller.workspace_ids[0])
     if request.scope["query_string"]:
         _check_query(request)
     return caller

@@ -80,9 +80,15 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
     )
 
 
-def refused(error: ContractError, *, trace_id: str, method: str, path: str) -> None:
-    """Log a refusal, so that the trace id of the answer is found."""
-    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, method=method, path=path)
+def refused(error: ContractError, *, trace_id: str, method: str, path: str, **known: str) -> None:
+    """Log a refusal, so that the trace id of the answer is found; ``known`` is what the request was about."""
+    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, method=method, path=path, **known)
+
+
+def about(command: SubmitJobCommand) -> dict[str, str]:
+    """Return the fields by which a refused command's line is found."""
+    fields = ("tenant_id", "workspace_id", "job_id", "management_node_id", "idempotency_key")
+    return {name: getattr(command, name) for name in fields}
 
 
 def cancel_recorded(scope: Scope, accepted: CancelAccepted) -> None:

@@ -13,6 +13,7 @@ from event_reader import Reader, listening
 from job_world import JobWorld
 from local_stack import Gateway
 
+from slipway_contracts.submit_job_command import COMMAND_MAX_BYTES
 from slipway_gateway.auth.dev_issuer import ISSUER, signing_key
 from slipway_gateway.usecases.streams import WAITING_MAX_CHANGES
 
@@ -208,6 +209,24 @@ async def test_more_streams_than_a_process_takes_are_refused_and_the_rest_is_ser
         await until_served(gateway, token)
     finally:
         gateway.process.stop()
+
+
+async def test_a_stream_asked_for_with_too_large_a_body_is_dropped_and_keeps_no_place(tmp_path):
+    gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log", env={"SLIPWAY_MAX_STREAMS": "1"})
+    gateway.start()
+    token = gateway.token()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        head = f"GET /api/runtime/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        writer.write(b"%x\r\n%s\r\n" % (COMMAND_MAX_BYTES + 1, b"x" * (COMMAND_MAX_BYTES + 1)))
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await until_served(gateway, token)
+    finally:
+        gateway.process.stop()
+    assert "Traceback" not in gateway.process.log.read_text()
 
 
 async def until_served(gateway: Gateway, token: str) -> None:

@@ -94,6 +94,13 @@ describe("a stream", () => {
     await expect(follow(1, { jobId: "j" })).rejects.toBeInstanceOf(RefusedError);
   });
 
+  test("is refused at once by what answers with no stream, as a proxy that asks for a login", async () => {
+    server.script(json(200, { please: "log in" }));
+    const failure = await follow(1).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(UnexpectedAnswerError);
+    expect(server.asked).toHaveLength(1);
+  });
+
   test("reconnects when not even a heartbeat comes", async () => {
     server.script(events([reset(1)], "open"), events([change(2)], "open"));
     expect(await follow(2, { silenceSeconds: 0.05 })).toEqual(["reset 1", "change 2"]);

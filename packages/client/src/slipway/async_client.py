@@ -1,6 +1,7 @@
 """The client for programs that await: as :class:`slipway.client.Slipway`, call for call."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from os import PathLike
@@ -151,7 +152,7 @@ class AsyncSlipway:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one."""
         path, query = calls.stream_path(job_id), {"workspace_id": self._workspace_id}
         return changes_async(
-            lambda: self._timeline(job_id),
+            lambda within_seconds: self._timeline(job_id, within_seconds),
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
             Patience(self._clock, timeout_seconds, on_outage),
@@ -194,8 +195,9 @@ class AsyncSlipway:
         """Return the tenant's nodes, by name."""
         return (await self._gateway.send(calls.nodes(self._workspace_id))).body.nodes
 
-    async def _timeline(self, job_id: str) -> Timeline:
-        return (await self._gateway.send(calls.timeline(job_id, self._workspace_id))).body
+    async def _timeline(self, job_id: str, within_seconds: float = math.inf) -> Timeline:
+        call = calls.timeline(job_id, self._workspace_id)
+        return (await self._gateway.send(call, within_seconds=within_seconds)).body
 
     def _scope(self) -> tuple[str, str, str]:
         return scope_of(self.claims, self._workspace_id)

@@ -1,5 +1,6 @@
 """The client of a Slipway gateway, for product backends, scripts and notebooks (docs/how-to/python.md)."""
 
+import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -176,7 +177,7 @@ class Slipway:
         """
         path, query = calls.stream_path(job_id), self._query()
         return changes(
-            lambda: self._timeline(job_id),
+            lambda within_seconds: self._timeline(job_id, within_seconds),
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
             Patience(self._clock, timeout_seconds, on_outage),
@@ -229,8 +230,8 @@ class Slipway:
         """Return the tenant's nodes, by name."""
         return self._gateway.send(calls.nodes(self._workspace_id)).body.nodes
 
-    def _timeline(self, job_id: str) -> Timeline:
-        return self._gateway.send(calls.timeline(job_id, self._workspace_id)).body
+    def _timeline(self, job_id: str, within_seconds: float = math.inf) -> Timeline:
+        return self._gateway.send(calls.timeline(job_id, self._workspace_id), within_seconds=within_seconds).body
 
     def _query(self) -> Query:
         return {"workspace_id": self._workspace_id}

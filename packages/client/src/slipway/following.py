@@ -23,6 +23,7 @@ OUTAGE_PATIENCE_SECONDS = 120.0  # a gateway that restarts, or a laptop that cha
 SILENCE_SECONDS = 3 * STREAM_HEARTBEAT_SECONDS  # a stream that misses that many heartbeats is dead
 LOOK_UP_SECONDS = STREAM_HEARTBEAT_SECONDS * 2 / 3  # between heartbeats, which tell a caller with a time limit nothing
 TAKE_UP_SECONDS = 0.2  # before a broken stream is taken up again
+OUTAGES_APART_SECONDS = 15.0  # what fails again sooner is one outage, as of streams alone where looks are answered
 
 Told = JobChange | StreamReset
 
@@ -55,6 +56,8 @@ class Patience:
     _began: float = field(init=False)
     _moved: float = field(init=False)
     _away_since: float | None = None
+    _failed_at: float = -math.inf
+    _asked_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._began = self._moved = self.clock.now()
@@ -81,10 +84,12 @@ class Patience:
             raise error
         if self._away_since is None:
             self._away_since = now
-            if self.on_outage is not None:
+            if self.on_outage is not None and now - self._failed_at > OUTAGES_APART_SECONDS:
                 self.on_outage(error)
         elif now - self._away_since > OUTAGE_PATIENCE_SECONDS:
             raise error
+        self._asked_seconds = error.retry_after_seconds or 0.0
+        self._failed_at = now + self._asked_seconds
 
     def left(self) -> float:
         """Return how many seconds the caller still waits; raises WaitTimeoutError when there are none."""
@@ -96,10 +101,13 @@ class Patience:
         return left
 
     def pause(self) -> float:
-        """Return how long to wait before the next try."""
+        """Return how long to wait before the next try: at least as long as the gateway asked for."""
+        asked, self._asked_seconds = self._asked_seconds, 0.0
         if self.streams and self._away_since is None:
-            return min(self.left(), random.uniform(TAKE_UP_SECONDS / 2, TAKE_UP_SECONDS))  # noqa: S311 - jitter
-        return min(self.left(), pause_seconds(self.clock.now() - self._moved))
+            pause = random.uniform(TAKE_UP_SECONDS / 2, TAKE_UP_SECONDS)  # noqa: S311 - jitter
+        else:
+            pause = pause_seconds(self.clock.now() - self._moved)
+        return min(self.left(), max(asked, pause))
 
     def silence(self) -> float:
         """Return how many seconds a stream may be silent before it is taken for broken."""
@@ -118,6 +126,10 @@ class Followed:
         """Tell whether the terminal change was told."""
         return self._ended
 
+    def reset(self, change: int) -> None:
+        """Note where the counter stands: before what was told where the store was restored, and it counts on there."""
+        self.position = min(self.position, change)
+
     def new(self, entries: list[TimelineEntry]) -> list[TimelineEntry]:
         """Return the changes of the submission that were not told yet, up to its terminal one."""
         if self.submission_id is None and entries:
@@ -133,20 +145,21 @@ class Followed:
         return told
 
 
-Look = Callable[[], Timeline]
+Look = Callable[[float], Timeline]
 Listen = Callable[[int, float], Generator[Told, None, None]]
-AsyncLook = Callable[[], Awaitable[Timeline]]
+AsyncLook = Callable[[float], Awaitable[Timeline]]
 AsyncListen = Callable[[int, float], AsyncGenerator[Told, None]]
 
 
 def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) -> Iterator[TimelineEntry]:
     """Yield each change of a submission, from the first to the terminal one.
 
-    ``listen`` takes a position and the silence it may bear, and yields until the stream ends. Raises WaitTimeoutError.
+    ``look`` takes how many seconds it may take. ``listen`` takes a position and the silence it may bear, and yields
+    until the stream ends. Raises WaitTimeoutError.
     """
     while True:
         try:
-            for entry in followed.new(look().entries):
+            for entry in followed.new(look(patience.left()).entries):
                 patience.moved()
                 yield entry
             patience.answered()
@@ -155,6 +168,7 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
                 with closing(listen(followed.position, silence)) as stream:
                     for told in stream:
                         if isinstance(told, StreamReset):
+                            followed.reset(told.change)
                             break  # what was missed is looked up
                         yield from followed.new([told])
                         patience.moved()
@@ -173,7 +187,7 @@ async def changes_async(
     """Yield as :func:`changes` does."""
     while True:
         try:
-            for entry in followed.new((await look()).entries):
+            for entry in followed.new((await look(patience.left())).entries):
                 patience.moved()
                 yield entry
             patience.answered()
@@ -182,6 +196,7 @@ async def changes_async(
                 async with aclosing(listen(followed.position, silence)) as stream:
                     async for told in stream:
                         if isinstance(told, StreamReset):
+                            followed.reset(told.change)
                             break
                         for entry in followed.new([told]):
                             yield entry

@@ -1,5 +1,6 @@
 """One request to the gateway, awaited or not: its retries, and what its answer means."""
 
+import math
 import random
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from slipway_contracts.reads import JobChange, StreamReset
 
 EVENT_STREAM = "text/event-stream"
 CONNECT_SECONDS = 10.0
+STREAM_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+"""Of a pool of their own: each stream holds a connection for as long as it is open, and calls must not wait for one."""
 HTTP_OK = 200
 _SHOWN_CHARS = 120
 
@@ -58,9 +61,9 @@ class Rules:
         self.url = checked_url(url)
         self.headers = {"Authorization": f"Bearer {_checked_token(token)}", "Accept": "application/json"}
 
-    def tries(self) -> Any:
-        """Return the tries of one call, to be iterated over, awaited or not."""
-        retries = self.retries
+    def tries(self, within_seconds: float) -> Any:
+        """Return the tries of one call, to be iterated over, awaited or not: one where the caller's time is limited."""
+        retries = self.retries if within_seconds == math.inf else NO_RETRIES
         return stamina.retry_context(
             on=self.pause,
             attempts=retries.attempts,
@@ -99,20 +102,24 @@ class Transport:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        self._http = httpx.Client(
-            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
-        )
+        self._timeout_seconds = timeout_seconds
+        known: dict[str, Any] = {"base_url": self._rules.url, "headers": self._rules.headers, "transport": transport}
+        secure = httpx.create_ssl_context()
+        self._http = httpx.Client(**known, verify=secure)
+        self._streams = httpx.Client(**known, verify=secure, limits=STREAM_LIMITS)
 
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
+        self._streams.close()
 
-    def send(self, call: Call[Body]) -> Answer[Body]:
-        """Send ``call``, again where that may help."""
-        for attempt in self._rules.tries():
+    def send(self, call: Call[Body], *, within_seconds: float = math.inf) -> Answer[Body]:
+        """Send ``call``, again where that may help; only once where the caller gives it ``within_seconds``."""
+        timeout_seconds = min(self._timeout_seconds, within_seconds)
+        for attempt in self._rules.tries(within_seconds):
             with attempt:
                 try:
-                    response = self._http.request(call.method, call.path, **_parts(call))
+                    response = self._http.request(call.method, call.path, **_parts(call), timeout=timeout_seconds)
                 except httpx.TransportError as error:
                     raise self._rules.unreachable(error) from error
                 return Answer(_body(response, call.answer), response.headers)
@@ -122,7 +129,7 @@ class Transport:
         """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
         sent = _listening(query, after, silence_seconds)
         try:
-            with self._http.stream("GET", path, **sent) as response:
+            with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     response.read()
                 for event in _events_of(response).iter_sse():
@@ -146,20 +153,24 @@ class AsyncTransport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._rules = Rules(url, token, retries)
-        self._http = httpx.AsyncClient(
-            base_url=self._rules.url, headers=self._rules.headers, timeout=timeout_seconds, transport=transport
-        )
+        self._timeout_seconds = timeout_seconds
+        known: dict[str, Any] = {"base_url": self._rules.url, "headers": self._rules.headers, "transport": transport}
+        secure = httpx.create_ssl_context()
+        self._http = httpx.AsyncClient(**known, verify=secure)
+        self._streams = httpx.AsyncClient(**known, verify=secure, limits=STREAM_LIMITS)
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._http.aclose()
+        await self._streams.aclose()
 
-    async def send(self, call: Call[Body]) -> Answer[Body]:
-        """Send ``call``, again where that may help."""
-        async for attempt in self._rules.tries():
+    async def send(self, call: Call[Body], *, within_seconds: float = math.inf) -> Answer[Body]:
+        """Send ``call`` as :meth:`Transport.send` does."""
+        timeout_seconds = min(self._timeout_seconds, within_seconds)
+        async for attempt in self._rules.tries(within_seconds):
             with attempt:
                 try:
-                    response = await self._http.request(call.method, call.path, **_parts(call))
+                    response = await self._http.request(call.method, call.path, **_parts(call), timeout=timeout_seconds)
                 except httpx.TransportError as error:
                     raise self._rules.unreachable(error) from error
                 return Answer(_body(response, call.answer), response.headers)
@@ -171,7 +182,7 @@ class AsyncTransport:
         """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
         sent = _listening(query, after, silence_seconds)
         try:
-            async with self._http.stream("GET", path, **sent) as response:
+            async with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     await response.aread()
                 async for event in _events_of(response).aiter_sse():
@@ -192,7 +203,7 @@ def _listening(query: Query, after: int | None, silence_seconds: float) -> dict[
     return {
         "params": _without_none(query),
         "headers": {"Accept": EVENT_STREAM, **position},
-        "timeout": httpx.Timeout(CONNECT_SECONDS, read=silence_seconds),
+        "timeout": httpx.Timeout(min(CONNECT_SECONDS, silence_seconds), read=silence_seconds),
     }
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from slipway_contracts.reads import StreamEnd
+from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.streams import Began, CutOffError, Ended, Happening, Silence, Stream, Told
 
 ABORT = "slipway.abort"
@@ -60,7 +61,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the stream ends or the reader is gone."""
         abort = _abort_of(scope)
-        gone = asyncio.create_task(self._close_when_gone(receive))
+        gone = asyncio.create_task(self._close_when_gone(receive, abort))
         happenings = self._stream.happenings(abort)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -77,9 +78,12 @@ class EventStream(Response):
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
-    async def _close_when_gone(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    async def _close_when_gone(self, receive: Receive, abort: Callable[[], None]) -> None:
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        except ContractError:  # a body over its limit: too late to refuse, and no word of a disconnect comes behind it
+            abort()
         self._stream.close()
 
 

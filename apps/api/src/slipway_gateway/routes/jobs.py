@@ -75,6 +75,7 @@ def _admission(request: Request, caller: Caller) -> submit.Admission:
 async def submit_job(request: Request, caller: User) -> Response:
     """Submit a job: 202 once its submission is committed, or the first answer again for a replay."""
     command = await context.parsed(request, SubmitJobCommand)
+    context.know(request, **logs.about(command))
     done = await submit.submit(context.services_of(request).store, _admission(request, caller), command)
     logs.submitted(command, done)
     return answer(done.accepted, ACCEPTED, REPLAYED if done.replayed else None)
@@ -106,9 +107,22 @@ async def submit_jobs(request: Request, caller: User) -> Response:
     """Submit up to 500 jobs, an outcome each."""
     batch = await context.parsed(request, _Batch)
     services, admission = context.services_of(request), _admission(request, caller)
-    outcomes = await submit.submit_batch(services.store, admission, [_command(each) for each in batch.commands])
+    commands = [_command(each) for each in batch.commands]
+    outcomes = await submit.submit_batch(services.store, admission, commands)
     services.metrics.refused_among(outcomes)
+    for command, outcome in zip(commands, outcomes, strict=True):
+        _log(request, command, outcome)
     return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
+
+
+def _log(request: Request, command: SubmitJobCommand | ContractError, outcome: submit.Outcome) -> None:
+    """Log one outcome of a batch as that of a single submit is."""
+    if isinstance(outcome, submit.Submitted) and isinstance(command, SubmitJobCommand):
+        logs.submitted(command, outcome)
+    elif isinstance(outcome, ContractError):
+        known = ({} if isinstance(command, ContractError) else logs.about(command)) | context.known_of(request)
+        trace_id = context.trace_id_of(request)
+        logs.refused(outcome, trace_id=trace_id, method=request.method, path=request.url.path, **known)
 
 
 def _outcome(outcome: submit.Outcome, trace_id: str) -> SubmitOutcome:

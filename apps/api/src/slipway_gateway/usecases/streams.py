@@ -124,6 +124,11 @@ class _Tail:
     followers: set[_Follower] = field(default_factory=set)
     task: "asyncio.Task[None] | None" = None
 
+    @property
+    def broken(self) -> bool:
+        """Tell whether nothing comes from it any more, though some follower has not left it yet."""
+        return self.task is not None and self.task.done()
+
     async def run(self, store: ProductStore) -> None:
         async with aclosing(store.changed(self.scope)) as wakes:
             async for _ in wakes:
@@ -157,13 +162,17 @@ class _Tail:
 
 
 class Stream:
-    """One open stream; iterate over :meth:`happenings` and close it."""
+    """One open stream; iterate over :meth:`happenings` and close it.
 
-    def __init__(self, streams: "Streams", question: Question, began: Began | None, upto: int) -> None:
+    ``upto`` is the last change that its other side knows, ``standing`` where the workspace's counter stood then.
+    """
+
+    def __init__(self, streams: "Streams", question: Question, began: Began | None, upto: int, standing: int) -> None:
         self._streams = streams
         self._question = question
         self._began = began
         self._upto = upto
+        self._standing = standing
         self._follower: _Follower | None = None
         self._closed = False
 
@@ -172,7 +181,9 @@ class Stream:
 
         ``on_cut`` is called, and CutOffError raised, when what is yielded is taken too slowly.
         """
-        tail, follower = self._streams.joined(self._question, self._upto, on_cut)
+        # A workspace's changes are what its tail reads anyway; a job's few are not sought among all of them.
+        position = self._upto if self._question.job_id is None else self._standing
+        tail, follower = self._streams.joined(self._question, position, on_cut)
         self._follower = follower
         if self._closed:
             follower.close()
@@ -185,7 +196,7 @@ class Stream:
             async for happening in self._lived(follower):
                 yield happening
         finally:
-            self._streams.left(self._question.scope, follower)
+            self._streams.left(tail, follower)
 
     def close(self) -> None:
         """End it from outside: the other side is gone."""
@@ -195,7 +206,7 @@ class Stream:
 
     async def _caught_up(self, tail: _Tail, follower: _Follower) -> AsyncIterator[list[Told]]:
         """Yield what was changed before the follower came, from the store."""
-        while self._upto < tail.position or follower.overrun:
+        while (self._upto < tail.position or follower.overrun) and not self._over(follower):
             follower.overrun = False
             page = await self._page()
             if page is None:
@@ -215,16 +226,22 @@ class Stream:
             await asyncio.sleep(STORE_RETRY_SECONDS)
             return None
 
+    def _over(self, follower: _Follower) -> bool:
+        return follower.closing or self._left_seconds() <= 0
+
+    def _left_seconds(self) -> float:
+        """Return how long the token holds."""
+        return self._question.until - self._question.clock().timestamp()
+
     async def _lived(self, follower: _Follower) -> AsyncIterator[Happening]:
-        of = self._question
         while True:
-            left = of.until - of.clock().timestamp()
-            if follower.closing or left <= 0:
+            if self._over(follower):
                 yield Ended(StreamEndReason.CLOSING if follower.closing else StreamEndReason.TOKEN_EXPIRED)
                 return
             if follower.overrun:
                 raise CutOffError
-            if not follower.waiting and not await _within(follower.news, min(left, STREAM_HEARTBEAT_SECONDS)):
+            silence = min(self._left_seconds(), STREAM_HEARTBEAT_SECONDS)
+            if not follower.waiting and not await _within(follower.news, silence):
                 yield Silence()
             told = [each for each in follower.taken() if each.change.change > self._upto]
             if told:
@@ -254,10 +271,10 @@ class Streams:
                 raise no_job(str(of.job_id))
             behind = page.position - of.after
             if behind == 0 or (behind > 0 and (of.job_id is not None or behind <= STREAM_KEPT_CHANGES)):
-                return Stream(self, question, None, of.after)
+                return Stream(self, question, None, of.after, page.position)
         async with self._beginning:
             began = await self._state_now(of)
-        return Stream(self, question, began, began.change)
+        return Stream(self, question, began, began.change, began.change)
 
     async def _state_now(self, of: Question) -> Began:
         standing = await self.store.standing(of.scope, of.job_id, limit=RESET_JOBS)
@@ -268,25 +285,25 @@ class Streams:
         reset = StreamReset(change=standing.position, jobs=fresh, next_cursor=standing.jobs.next_cursor)
         return Began(standing.position, reset.model_dump_json())
 
-    def joined(self, question: Question, upto: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
-        """Let a stream that knows all changes up to ``upto`` follow its workspace's tail."""
+    def joined(self, question: Question, position: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
+        """Let a stream follow its workspace's tail, which begins at ``position`` where there is none yet."""
         follower = _Follower(question.job_id, on_cut)
         if self._closed:
             follower.close()
         tail = self._tails.get(question.scope)
-        if tail is None:
-            tail = self._tails[question.scope] = _Tail(question.scope, upto)
+        if tail is None or tail.broken:
+            tail = self._tails[question.scope] = _Tail(question.scope, position)
             tail.task = asyncio.create_task(tail.run(self.store))
             tail.task.add_done_callback(tail.ended)
         tail.followers.add(follower)
         return tail, follower
 
-    def left(self, scope: Scope, follower: _Follower) -> None:
+    def left(self, tail: _Tail, follower: _Follower) -> None:
         """Forget a follower, and its tail with the last one."""
-        tail = self._tails[scope]
         tail.followers.discard(follower)
         if not tail.followers:
-            del self._tails[scope]
+            if self._tails.get(tail.scope) is tail:
+                del self._tails[tail.scope]
             self._end(tail)
 
     def close(self) -> None:

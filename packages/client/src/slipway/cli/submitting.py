@@ -8,7 +8,7 @@ from rich.text import Text
 
 from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit, HintedError
-from slipway.cli.printing import jsonable, print_for_people, print_json
+from slipway.cli.printing import jsonable, print_for_people, print_json, tell
 from slipway.cli.watching import watch
 from slipway.client import Slipway
 from slipway.errors import SlipwayError
@@ -90,13 +90,16 @@ def submit(  # noqa: PLR0913 - one parameter an option
 
 def _submitted(client: Slipway, command: SubmitJobCommand) -> Submission:
     """Submit; where the outcome is unknown, say how to ask again without doubling it."""
+    hint = f"repeat with --job-id {command.job_id} --idempotency-key {command.idempotency_key}: nothing runs twice"
     try:
         return client.submit_command(command)
+    except KeyboardInterrupt:
+        tell(f"slipway: whether the job was submitted is not known; {hint}")
+        raise
     except SlipwayError as error:
         if not error.retryable:
             raise
-        again = f"--job-id {command.job_id} --idempotency-key {command.idempotency_key}"
-        raise HintedError(error, f"repeat with {again}: nothing runs twice") from error
+        raise HintedError(error, hint) from error
 
 
 def _tell(submission: Submission, *, as_json: bool, streamed: bool) -> None:

@@ -19,6 +19,7 @@ from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import TimelineEntry
 
 REFRESHES_PER_SECOND = 8
+ENTRY_FIELDS = set(TimelineEntry.model_fields)  # a stream's have one more, and one form is printed
 
 
 def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: bool) -> int:
@@ -50,7 +51,7 @@ def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: b
 @contextmanager
 def _shown(*, as_json: bool) -> Iterator[Callable[[TimelineEntry], None]]:
     if as_json:
-        yield lambda entry: print_json({"entry": jsonable(entry)}, indent=None)
+        yield lambda entry: print_json({"entry": entry.model_dump(mode="json", include=ENTRY_FIELDS)}, indent=None)
     elif sys.stdout.isatty():
         progress = _Progress()
         with Live(
