@@ -1,6 +1,7 @@
 """A workspace at a running gateway, with a signed node that takes its jobs and reports what it is told to."""
 
 import contextlib
+import http.client
 import itertools
 import time
 import urllib.error
@@ -18,6 +19,8 @@ from slipway_contracts.submit_job_command import BATCH_MAX_COMMANDS
 OUTAGE_SECONDS = 60.0
 PAUSE_SECONDS = 0.05
 BEAT_SECONDS = 15.0
+AWAY = (OSError, http.client.HTTPException)
+"""What a request to a gateway that is away, or was killed in the middle of its answer, raises."""
 
 
 @dataclass
@@ -92,7 +95,7 @@ class JobWorld:
     def _beat(self) -> None:
         """Let the node say now and then that it is there; a gateway that is away hears it the next time."""
         if time.monotonic() - self._beaten_at > BEAT_SECONDS:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*AWAY):
                 self.node.heartbeat()
                 self._beaten_at = time.monotonic()
 
@@ -104,7 +107,7 @@ class JobWorld:
             except urllib.error.HTTPError as error:
                 if error.code < 500 or time.monotonic() > deadline:  # noqa: PLR2004 - HTTP's own number
                     raise StackError(f"{state}: {error.code} {error.read().decode()}") from None
-            except OSError:
+            except AWAY:
                 if time.monotonic() > deadline:
                     raise
             else:
@@ -116,7 +119,7 @@ class JobWorld:
         while True:
             try:
                 return self.gateway.call(method, path, token=self.token, body=body)
-            except OSError:
+            except AWAY:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(PAUSE_SECONDS)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from event_reader import listening
 from job_world import JobWorld
 from local_stack import Gateway
+from signed_node import SignedNode
 
 KILLS = 20
 JOBS = 250
@@ -54,15 +56,31 @@ def work(world: JobWorld, first: dict) -> None:
     world.report(first, "completed")
 
 
-async def kill_again_and_again(gateway: Gateway, watched: Subscriber) -> None:
-    """Kill the gateway at random moments, evenly over the changes, and start it again each time."""
+async def kill_again_and_again(gateway: Gateway, watched: Subscriber, working: asyncio.Task[None]) -> None:
+    """Kill the gateway at random moments, evenly over the changes, and start it again each time; raises as the work."""
     moments = random.Random(3)
     for kill in range(1, KILLS + 1):
-        while len(watched.seen) < kill * CHANGES // (KILLS + 1):  # noqa: ASYNC110 - a count, which no event tells of
+        while len(watched.seen) < kill * CHANGES // (KILLS + 1):
             await asyncio.sleep(PAUSE_SECONDS / 10)
+            if working.done():
+                await working
         await asyncio.sleep(moments.uniform(0, JITTER_SECONDS))
         gateway.process.kill()
         await asyncio.to_thread(gateway.start)
+
+
+async def test_the_work_outlives_a_gateway_that_is_killed_in_the_middle_of_its_answer(tmp_path):
+    answers = iter([b"", b'{"ok": true}'])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n" + next(answers))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log", server.sockets[0].getsockname()[1])
+        world = JobWorld(gateway, SignedNode(gateway, Ed25519PrivateKey.generate()), "physics", "token")
+        assert await asyncio.to_thread(world._outlived, "POST", "/", {}) == {"ok": True}
 
 
 @pytest.mark.timeout(240)
@@ -77,7 +95,7 @@ async def test_each_subscriber_sees_each_change_once_through_twenty_kills(tmp_pa
         of_job = [Subscriber(world, first["job_id"]) for _ in range(SUBSCRIBERS)]
         following = [asyncio.create_task(each.follow(CHANGES)) for each in subscribers + of_job]
         working = asyncio.create_task(asyncio.to_thread(work, world, first))
-        await kill_again_and_again(gateway, subscribers[0])
+        await kill_again_and_again(gateway, subscribers[0], working)
         await working
         await asyncio.wait_for(asyncio.gather(*following), 60)
     finally:
