@@ -19,7 +19,7 @@ class NodeSettings(BaseSettings):
     lease_max: int = Field(default=20, ge=1, le=LEASE_MAX_COMMANDS, description="Commands taken at once")
     launches_at_once: int = Field(default=4, ge=1, description="Payloads fetched and launched at the same time")
     in_hand_per_worker: int = Field(
-        default=8, ge=1, description="Jobs that a worker has in hand at once, before the scheduler and after it"
+        default=4, ge=1, description="Jobs that a worker has in hand at once, before the scheduler and after it"
     )
     look_seconds: float = Field(default=5.0, gt=0, description="The longest between two looks at open executions")
     stop_seconds: float = Field(default=15.0, gt=0, description="What a clean stop may take before it is cut short")

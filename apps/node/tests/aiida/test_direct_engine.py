@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import StatementError
 
 from slipway_node.aiida import submission
 from slipway_node.aiida.profile import SchedulerKind
@@ -77,6 +78,26 @@ async def test_a_second_launch_returns_the_first_execution(lab, tmp_path):
 
 
 @pytest.mark.idempotency("node-protocol")
+def stored() -> tuple[int, int]:
+    """Return how many processes and how many scripts the database has."""
+    from aiida.orm import ProcessNode, QueryBuilder, SinglefileData
+
+    scripts = QueryBuilder().append(SinglefileData, filters={"attributes.filename": "job.sh"})
+    return QueryBuilder().append(ProcessNode).count(), scripts.count()
+
+
+async def test_a_launch_that_is_cut_short_leaves_nothing_behind(lab, engine, monkeypatch):
+    await lab.run_sh("true")  # which stores the program's code
+    before = await engine._thread.run(stored)
+    monkeypatch.setattr(submission, "envelope_json", lambda _: object())  # fails in the transaction's last write
+    with pytest.raises(StatementError):
+        await lab.run_sh("true")
+    monkeypatch.undo()
+    assert await engine._thread.run(stored) == before
+    submission_id, _ = await lab.run_sh("true")
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+
+
 async def test_find_names_the_execution_of_a_label_and_of_no_other(lab):
     submission_id, execution_id = await lab.run_sh("true")
 

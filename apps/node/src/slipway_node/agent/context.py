@@ -47,7 +47,7 @@ class Timing:
     kill_again: float = 30.0
     health: float = 10.0
     launches_at_once: int = 4
-    in_hand: int = 8  # executions that the engine's workers have in hand, before the scheduler or after it
+    in_hand: int = 4  # executions that the engine's workers have in hand, before the scheduler or after it
     collections_at_once: int = 2
     backoff_max: float = 30.0
 

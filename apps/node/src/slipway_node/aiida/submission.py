@@ -44,10 +44,14 @@ def store(process: str, inputs: dict[str, Any], description: str) -> Any:
     manager = get_manager()
     runner = manager.get_runner()
     process_class = CalculationFactory(process)
-    with _writing(manager.get_profile_storage()):
-        instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
-        instance.node.description = description
-    instance.close()
+    instance = None
+    try:
+        with _writing(manager.get_profile_storage()):
+            instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
+            instance.node.description = description
+    finally:
+        if instance is not None:  # its number is given to the next one where this one was not stored: let go of it
+            instance.close()
     return instance.node
 
 
