@@ -30,8 +30,11 @@ fi
 export UV_PYTHON_DOWNLOADS=never
 case "${1:-dev}" in
     demo) groups=(--inexact --no-default-groups --group samples) ;;
-    dev) groups=() ;;
+    dev)
+        groups=()
+        export UV_COMPILE_BYTECODE=1 # once here, not in each of the hundreds of processes that tests start
+        ;;
     *) say "usage: scripts/bootstrap.sh demo|dev"; exit 2 ;;
 esac
-[ -d .venv ] || say "installing Slipway and AiiDA into .venv (about a minute)"
+[ -d .venv ] || say "installing Slipway and AiiDA into .venv (a minute or two)"
 uv sync --quiet --frozen --python "$python" "${groups[@]}"
