@@ -48,6 +48,7 @@ async def test_a_shell_job_runs_and_its_results_and_provenance_are_collected(lab
     for name in ("a-1.txt", "a_1.txt", "deep/er/x.dat"):
         assert (collected.folder / name).read_text() == name
     assert json.loads((collected.folder / "results.json").read_text())["exit_status"] == 0
+    assert (collected.folder / "stderr").read_text() == "a mere warning\n"
     assert zipfile.is_zipfile(collected.archive)
 
 
@@ -78,22 +79,14 @@ async def test_a_second_launch_returns_the_first_execution(lab, tmp_path):
 
 
 @pytest.mark.idempotency("node-protocol")
-def stored() -> tuple[int, int]:
-    """Return how many processes and how many scripts the database has."""
-    from aiida.orm import ProcessNode, QueryBuilder, SinglefileData
-
-    scripts = QueryBuilder().append(SinglefileData, filters={"attributes.filename": "job.sh"})
-    return QueryBuilder().append(ProcessNode).count(), scripts.count()
-
-
-async def test_a_launch_that_is_cut_short_leaves_nothing_behind(lab, engine, monkeypatch):
+async def test_a_launch_that_is_cut_short_leaves_no_process_behind(lab, engine, monkeypatch):
     await lab.run_sh("true")  # which stores the program's code
-    before = await engine._thread.run(stored)
+    before = await engine._thread.run(_process_count)
     monkeypatch.setattr(submission, "envelope_json", lambda _: object())  # fails in the transaction's last write
     with pytest.raises(StatementError):
         await lab.run_sh("true")
     monkeypatch.undo()
-    assert await engine._thread.run(stored) == before
+    assert await engine._thread.run(_process_count) == before
     submission_id, _ = await lab.run_sh("true")
     assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
 
@@ -156,6 +149,16 @@ async def test_a_missing_output_fails_the_job_by_name(lab):
 
     assert ended.failure.code == "exit_303"
     assert "never.json" in ended.failure.message
+
+
+async def test_a_stderr_on_which_nothing_was_said_is_no_result(lab, tmp_path):
+    submission_id, execution_id = await lab.run_sh("true")
+    await lab.until_ended(submission_id)
+
+    collected = await lab.engine.collect(execution_id, tmp_path / "results")
+
+    assert (collected.folder / "stdout").read_text() == ""
+    assert not (collected.folder / "stderr").exists()
 
 
 async def test_output_that_is_no_text_does_no_harm(lab, tmp_path):

@@ -19,13 +19,15 @@ class Daemon:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        self._is_of_this_code = False
 
     def ensure_running(self) -> bool:
         """Start the daemon unless it runs; return whether it had to be started. Raises EngineUnavailableError."""
         from aiida.engine.daemon.client import DaemonException
 
         client = self._client()
-        if self.runs() and not self._is_of_other_code() and not _workers_lost_their_broker():
+        if self.runs() and not _workers_lost_their_broker() and (self._is_of_this_code or not self._is_of_other_code()):
+            self._is_of_this_code = True  # which lasts: an upgrade reaches this process at its own restart
             return False
         self.stop()
         _forget_where_the_broker_was()
@@ -34,6 +36,7 @@ class Daemon:
         except DaemonException as error:
             raise EngineUnavailableError(f"AiiDA's daemon does not start: {error}") from error
         _forget_broker()
+        self._is_of_this_code = True
         return True
 
     def runs(self) -> bool:

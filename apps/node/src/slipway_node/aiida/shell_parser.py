@@ -1,7 +1,8 @@
-"""aiida-shell's parser with three of its edges taken off (AiiDA entry point ``slipway.shell``).
+"""aiida-shell's parser with four of its edges taken off (AiiDA entry point ``slipway.shell``).
 
 A warning on stderr does not fail a job whose program exits with 0; outputs whose names AiiDA would give one label do
-not clash; text that is not UTF-8 does not except.
+not clash; text that is not UTF-8 does not except; a stderr on which nothing was said is no node to store, to link, to
+archive and to fetch.
 """
 
 from pathlib import Path
@@ -19,9 +20,9 @@ class SlipwayShellParser(ShellParser):  # type: ignore[misc] # aiida-shell ships
     """Takes in what a shell job wrote."""
 
     def parse_default_outputs(self, dirpath: Path) -> ExitCode:
-        """Store stdout and stderr and judge the program's exit status alone."""
-        stderr = self._take(dirpath, ShellJob.FILENAME_STDERR) or b""
-        if self._take(dirpath, ShellJob.FILENAME_STDOUT) is None:
+        """Store stdout, and stderr where it says something, and judge the program's exit status alone."""
+        stderr = self._take(dirpath, ShellJob.FILENAME_STDERR, even_empty=False) or b""
+        if self._take(dirpath, ShellJob.FILENAME_STDOUT, even_empty=True) is None:
             return self.exit_code("ERROR_OUTPUT_STDOUT_MISSING")
         try:
             status = int((dirpath / ShellJob.FILENAME_STATUS).read_text())
@@ -49,12 +50,14 @@ class SlipwayShellParser(ShellParser):  # type: ignore[misc] # aiida-shell ships
                 self.out(label, node)
         return missing
 
-    def _take(self, dirpath: Path, name: str) -> bytes | None:
+    def _take(self, dirpath: Path, name: str, *, even_empty: bool) -> bytes | None:
         path = dirpath / name
         if not path.is_file():
             return None
-        self.out(self.format_link_label(name), SinglefileData(path, filename=name))
-        return path.read_bytes()
+        content = path.read_bytes()
+        if content or even_empty:
+            self.out(self.format_link_label(name), SinglefileData(path, filename=name))
+        return content
 
     def _listed(self, name: str) -> list[str]:
         return list(getattr(self.node.inputs, name).get_list()) if name in self.node.inputs else []

@@ -34,19 +34,27 @@ def store(process: str, inputs: dict[str, Any], description: str) -> Any:
     """Store the process with its checkpoint in one transaction and return its node; nothing runs it yet.
 
     AiiDA stores the two one after the other; killed in between, it leaves a process that nothing can ever continue.
-    The description is set on the node and is no input: an input is in each checkpoint, twice, which a worker writes and
-    reads a dozen times a job.
+    Its inputs are stored before, so that workers wait for as little as can be; killed in between, they are data that
+    nothing refers to. The description is set on the node and is no input: an input is in each checkpoint, twice, which
+    a worker writes and reads a dozen times a job. Raises EngineUnavailableError where the database stays locked, or
+    there is no broker.
     """
     from aiida.engine.utils import instantiate_process
     from aiida.manage.manager import get_manager
     from aiida.plugins import CalculationFactory
 
     manager = get_manager()
-    runner = manager.get_runner()
-    process_class = CalculationFactory(process)
+    try:
+        runner = manager.get_runner()
+    except ConnectionError as error:
+        raise EngineUnavailableError(f"AiiDA's broker is not up: {error}") from error
+    storage, process_class = manager.get_profile_storage(), CalculationFactory(process)
+    with _writing(storage):
+        for node in _unstored(inputs):
+            node.store()
     instance = None
     try:
-        with _writing(manager.get_profile_storage()):
+        with _writing(storage):
             instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
             instance.node.description = description
     finally:
@@ -55,31 +63,57 @@ def store(process: str, inputs: dict[str, Any], description: str) -> Any:
     return instance.node
 
 
+def _unstored(inputs: dict[str, Any]) -> Iterator[Any]:
+    from aiida.orm import Node
+
+    for value in inputs.values():
+        if isinstance(value, dict):
+            yield from _unstored(value)
+        elif isinstance(value, Node) and not value.is_stored:
+            yield value
+
+
 @contextlib.contextmanager
 def _writing(storage: Any) -> Iterator[None]:
-    """Hold the database's write lock from the start, so that nothing another process writes can come in between.
+    """Have all that is written within come into the database at once, or not at all.
 
-    A transaction that begins by reading cannot become a writer once another has written: SQLite says "locked" at once.
+    The write lock is held from the first write on, and not while AiiDA still looks and computes: its workers wait for
+    each moment of it. Until then each look stands alone, since a transaction that begins with a look cannot become a
+    writer once another has written: SQLite says "locked" at once. So it is the driver that begins it, with the first
+    write, and the session joins it: what AiiDA commits within does not end it.
     Raises EngineUnavailableError where the lock is not to be had.
     """
-    from sqlalchemy import text
+    from sqlalchemy import event
     from sqlalchemy.exc import OperationalError, SAWarning
 
+    made: list[Any] = []
+
+    def remember(_session: Any, row: Any) -> None:
+        made.append(row)
+
     session = storage.get_session()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # AiiDA relates nodes to their user before it adds them
-        session.commit()
-        try:
-            session.execute(text("BEGIN IMMEDIATE"))
-        except OperationalError as error:
-            session.rollback()
+    engine = session.bind
+    event.listen(session, "pending_to_persistent", remember)
+    try:
+        with warnings.catch_warnings(), engine.connect() as connection, connection.begin():
+            warnings.simplefilter("ignore", SAWarning)  # AiiDA relates nodes to their user before it adds them
+            session.commit()
+            session.bind, session.join_transaction_mode = connection, "rollback_only"
+            session.expire_on_commit = False  # nobody else writes what is written here
+            yield
+            session.commit()
+    except BaseException as error:
+        session.rollback()
+        for row in made:  # the session believes them stored, and their numbers are given to the next ones
+            if row in session:
+                session.expunge(row)
+        if isinstance(error, OperationalError):
             raise EngineUnavailableError(f"AiiDA's database is locked: {error.orig}") from error
-        try:
-            with storage.transaction():
-                yield
-        except BaseException:
-            session.rollback()
-            raise
+        raise
+    finally:
+        event.remove(session, "pending_to_persistent", remember)
+        session.bind, session.join_transaction_mode = engine, "conditional_savepoint"
+        session.expire_on_commit = True
 
 
 def hand_over(pk: int) -> None:
