@@ -3,9 +3,9 @@
 import logging
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
@@ -16,7 +16,7 @@ from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.ingest_events import Outcome
 from slipway_gateway.usecases.submit import Submitted
 
-_log = logging.getLogger("slipway.gateway")
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _EVENT_FIELDS = (
     "trace_id",
@@ -29,40 +29,33 @@ _EVENT_FIELDS = (
 )
 
 
-class _JsonLines(logging.Formatter):
-    """A record's event, level, time and fields as one JSON object."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "event": record.msg,
-            "level": record.levelname.lower(),
-            "timestamp": datetime.fromtimestamp(record.created, UTC),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return to_json(line, fallback=str).decode()
-
-
 def configure() -> None:
     """Log as JSON lines to stderr, buffered by nothing but the operating system."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    _log.handlers = [handler]
-    _log.setLevel(logging.INFO)
-    _log.propagate = False
-    # A line names neither thread nor process nor caller, so they need not be looked up for every record.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_as_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _as_json(line: Mapping[str, Any], **_json_options: object) -> bytes:
+    return to_json(line, fallback=str)
 
 
 def failed(event: str, *, trace_id: str, error: Exception | None = None, **fields: str) -> None:
     """Log a fault; ``error`` with its traceback."""
-    _log.error(event, exc_info=error, extra={"fields": {"trace_id": trace_id, **fields}})
+    _log.error(event, exc_info=error, trace_id=trace_id, **fields)
 
 
 def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
     tracing.note(fields)
-    _log.log(level, event, extra={"fields": fields})
+    _log.log(level, event, **fields)
 
 
 def submitted(command: SubmitJobCommand, done: Submitted) -> None:

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from gateway_world import API, World
+from structlog.testing import capture_logs
 
 
 def refusal(answer: Any) -> tuple[int, str]:
@@ -190,18 +190,13 @@ async def test_what_no_retry_mends_is_told_before_what_one_may(world: World) -> 
 
 
 @pytest.fixture
-def told() -> Iterator[list[logging.LogRecord]]:
+def told() -> Iterator[list[MutableMapping[str, Any]]]:
     """What the gateway logs."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
-    log = logging.getLogger("slipway.gateway")
-    log.addHandler(handler)
-    yield records
-    log.removeHandler(handler)
+    with capture_logs() as lines:
+        yield lines
 
 
-async def test_a_client_that_hangs_up_is_no_fault(world: World, told: list[logging.LogRecord]) -> None:
+async def test_a_client_that_hangs_up_is_no_fault(world: World, told: list[MutableMapping[str, Any]]) -> None:
     scope = {
         "type": "http",
         "method": "POST",
@@ -225,7 +220,7 @@ async def test_a_client_that_hangs_up_is_no_fault(world: World, told: list[loggi
 
 
 async def test_a_fault_is_a_problem_and_logged_once(
-    world: World, told: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+    world: World, told: list[MutableMapping[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such luck")
@@ -233,4 +228,4 @@ async def test_a_fault_is_a_problem_and_logged_once(
     monkeypatch.setattr(world.services.users, "verify", broken)
     answer = await world.user("GET", "/jobs")
     assert refusal(answer) == (500, "internal_error")
-    assert [record.getMessage() for record in told] == ["internal error"]
+    assert [line["event"] for line in told] == ["internal error"]
