@@ -49,9 +49,8 @@ def serving(settings: Settings, metrics: Metrics) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await open_store(settings.store, busy_timeout_seconds=settings.store_timeout_seconds)
-        services = context.Services(
-            store, user_tokens(settings), NodeTokens(store), settings, Streams(store), metrics=metrics
-        )
+        opened = Streams(store, settings.max_streams_per_tenant)
+        services = context.Services(store, user_tokens(settings), NodeTokens(store), settings, opened, metrics=metrics)
         app.state.services = services
         try:
             yield

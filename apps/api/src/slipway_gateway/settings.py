@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     max_open_jobs: int = Field(default=10_000, ge=1, description="Open submissions a workspace may have")
     max_in_flight: int = Field(default=512, ge=1, description="Requests in flight before 429; long polls do not count")
     max_streams: int = Field(default=2_000, ge=1, description="Streams open in this process before 429")
+    max_streams_per_tenant: int = Field(
+        default=1_000, ge=1, description="Streams that one tenant has open in this process before 429"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the gateway from a browser"
     )

@@ -238,8 +238,15 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[World]:
     key = ec.generate_private_key(ec.SECP256R1())
     users = UserTokens(ISSUER, "slipway", {None: key.public_key()})
     world: World
+    set_up = Settings(data_dir=folder, **settings)
+    streams = Streams(store, set_up.max_streams_per_tenant)
     services = Services(
-        store, users, NodeTokens(store), Settings(data_dir=folder, **settings), Streams(store), clock=lambda: world.now
+        store,
+        users,
+        NodeTokens(store),
+        set_up,
+        streams,
+        clock=lambda: world.now,
     )
     application = build()
     application.state.services = services

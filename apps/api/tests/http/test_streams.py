@@ -211,6 +211,30 @@ async def test_more_streams_than_a_process_takes_are_refused_and_the_rest_is_ser
         gateway.process.stop()
 
 
+@pytest.mark.tenant_boundary("reads")
+async def test_one_tenants_streams_leave_room_for_anothers(tmp_path):
+    gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log", env={"SLIPWAY_MAX_STREAMS_PER_TENANT": "1"})
+    gateway.start()
+    token, other = gateway.token(), gateway.token(tenant="other")
+    try:
+        async with listening(gateway.url, token) as one, httpx.AsyncClient() as client:
+            assert (await one.next()).event == "reset"
+            refused = await client.get(
+                f"{gateway.url}/api/runtime/stream", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+            assert refused.headers["Retry-After"]
+            async with listening(gateway.url, other) as two:
+                assert (await two.next()).event == "reset"
+        await until_served(gateway, token)
+        missing = f"{gateway.url}/api/runtime/jobs/none/stream"
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+            assert [(await client.get(missing)).status_code for _ in range(2)] == [404, 404]
+        await until_served(gateway, token)
+    finally:
+        gateway.process.stop()
+
+
 async def test_a_stream_asked_for_with_too_large_a_body_is_dropped_and_keeps_no_place(tmp_path):
     gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log", env={"SLIPWAY_MAX_STREAMS": "1"})
     gateway.start()

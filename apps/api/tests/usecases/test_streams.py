@@ -57,7 +57,7 @@ async def store(tmp_path, migrated_file):
 
 @pytest.fixture
 async def streams(store):
-    made = Streams(store)
+    made = Streams(store, tenant_max=100)
     yield made
     made.close()
     await made.closed()

@@ -73,6 +73,7 @@ class EventStream(Response):
         except (CutOffError, TimeoutError):
             abort()
         finally:
+            self._stream.leave()
             await happenings.aclose()
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -6,12 +6,13 @@ that is cut off or loses its gateway goes on elsewhere from its last event id.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from slipway_contracts.errors import Code
 from slipway_contracts.reads import (
     STREAM_HEARTBEAT_SECONDS,
     STREAM_KEPT_CHANGES,
@@ -20,6 +21,7 @@ from slipway_contracts.reads import (
     StreamReset,
 )
 from slipway_gateway.ports import Changes, ProductStore, Scope, StoreUnavailableError
+from slipway_gateway.problems import ContractError
 from slipway_gateway.usecases.reads import no_job, with_freshness
 
 PAGE_CHANGES = 64
@@ -162,7 +164,7 @@ class _Tail:
 
 
 class Stream:
-    """One open stream; iterate over :meth:`happenings` and close it.
+    """One open stream; iterate over :meth:`happenings`, and :meth:`leave` in any case.
 
     ``upto`` is the last change that its other side knows, ``standing`` where the workspace's counter stood then.
     """
@@ -175,6 +177,7 @@ class Stream:
         self._standing = standing
         self._follower: _Follower | None = None
         self._closed = False
+        self._left = False
 
     async def happenings(self, on_cut: Callable[[], None]) -> AsyncGenerator[Happening, None]:
         """Yield what is to be sent, in order, until the token or the process ends.
@@ -203,6 +206,12 @@ class Stream:
         self._closed = True
         if self._follower is not None:
             self._follower.close()
+
+    def leave(self) -> None:
+        """Give its place back, once."""
+        if not self._left:
+            self._left = True
+            self._streams.vacate(self._question.scope.tenant_id)
 
     async def _caught_up(self, tail: _Tail, follower: _Follower) -> AsyncIterator[list[Told]]:
         """Yield what was changed before the follower came, from the store."""
@@ -250,10 +259,12 @@ class Stream:
 
 
 class Streams:
-    """The streams that are open in this process."""
+    """The streams that are open in this process; a tenant has at most ``tenant_max`` of them."""
 
-    def __init__(self, store: ProductStore) -> None:
+    def __init__(self, store: ProductStore, tenant_max: int) -> None:
         self.store = store
+        self._tenant_max = tenant_max
+        self._open: Counter[str] = Counter()
         self._tails: dict[Scope, _Tail] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -262,19 +273,36 @@ class Streams:
     async def open(self, question: Question) -> Stream:
         """Return a stream that begins where ``question`` says, or with the state now where it cannot.
 
-        Raises job_not_found; StoreUnavailableError passes.
+        Raises job_not_found, and rate_limited where the tenant has no place left; StoreUnavailableError passes.
         """
-        of = question
+        tenant_id = question.scope.tenant_id
+        if self._open[tenant_id] >= self._tenant_max:
+            detail = f"{self._tenant_max} streams of this tenant are open in this process"
+            raise ContractError(Code.RATE_LIMITED, detail)
+        self._open[tenant_id] += 1
+        try:
+            return await self._begun(question)
+        except BaseException:
+            self.vacate(tenant_id)
+            raise
+
+    def vacate(self, tenant_id: str) -> None:
+        """Free a place of the tenant."""
+        self._open[tenant_id] -= 1
+        if not self._open[tenant_id]:
+            del self._open[tenant_id]
+
+    async def _begun(self, of: Question) -> Stream:
         if of.after is not None:
             page = await self.store.changes(of.scope, of.job_id, after=of.after, limit=1)
             if page is None:
                 raise no_job(str(of.job_id))
             behind = page.position - of.after
             if behind == 0 or (behind > 0 and (of.job_id is not None or behind <= STREAM_KEPT_CHANGES)):
-                return Stream(self, question, None, of.after, page.position)
+                return Stream(self, of, None, of.after, page.position)
         async with self._beginning:
             began = await self._state_now(of)
-        return Stream(self, question, began, began.change, began.change)
+        return Stream(self, of, began, began.change, began.change)
 
     async def _state_now(self, of: Question) -> Began:
         standing = await self.store.standing(of.scope, of.job_id, limit=RESET_JOBS)
