@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slipway_contracts.errors import Code
 from slipway_contracts.fields import Id
+from slipway_contracts.problem import FieldError
 from slipway_gateway.ports import Scope
 from slipway_gateway.problems import ContractError
 
@@ -60,9 +61,9 @@ class Caller:
         """
         if workspace_id is None:
             if len(self.workspace_ids) > 1:
-                raise ContractError(
-                    Code.INVALID_REQUEST, "the token lists several workspaces: name one by workspace_id"
-                )
+                detail = "the token lists several workspaces: name one by workspace_id"
+                listed = [FieldError(field="workspace_id", message="must be one that the token lists")]
+                raise ContractError(Code.INVALID_REQUEST, detail, listed)
             return Scope(self.tenant_id, self.workspace_ids[0])
         if workspace_id not in self.workspace_ids:
             raise ContractError(Code.FORBIDDEN, "the token does not cover this workspace")
