@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from slipway import NO_RETRIES, Slipway, UnreachableError, WaitTimeoutError
-from slipway.errors import JobNotFoundError
+from slipway.errors import InputRefusedError, JobNotFoundError
 from slipway.following import OUTAGE_PATIENCE_SECONDS, QUICKEST_SECONDS, SLOWEST_SECONDS, pause_seconds
 from slipway_contracts.errors import Code
 from slipway_contracts.projection_update import ProjectionState
@@ -147,3 +147,9 @@ def reset(change):
         {"Content-Type": "text/event-stream"},
         f"event: reset\nid: 1\ndata: {told.model_dump_json()}\n\n".encode(),
     )
+
+
+def test_a_submission_that_the_job_does_not_have_is_told_at_once(client, wire, said):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A)))
+    with pytest.raises(InputRefusedError, match="submission_not_found: submission_id"):
+        list(client.watch("j1", submission_id="another"))

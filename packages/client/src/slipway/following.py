@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 
-from slipway.errors import NotFoundError, SilentError, SlipwayError, WaitTimeoutError
+from slipway.errors import InputRefusedError, NotFoundError, SilentError, SlipwayError, WaitTimeoutError
+from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import is_terminal
 from slipway_contracts.reads import STREAM_HEARTBEAT_SECONDS, JobChange, StreamReset, Timeline, TimelineEntry
 
@@ -130,6 +131,17 @@ class Followed:
         """Note where the counter stands: before what was told where the store was restored, and it counts on there."""
         self.position = min(self.position, change)
 
+    def seen(self, timeline: Timeline) -> list[TimelineEntry]:
+        """Return what is new in a job's whole timeline; raises InputRefusedError where it lacks the submission."""
+        if self.submission_id is not None and all(
+            each.submission_id != self.submission_id for each in timeline.entries
+        ):
+            reason = f"the job has no submission {self.submission_id!r}"
+            raise InputRefusedError(
+                Code.SUBMISSION_NOT_FOUND, "submission_id", reason, "leave it out for the current one"
+            )
+        return self.new(timeline.entries)
+
     def new(self, entries: list[TimelineEntry]) -> list[TimelineEntry]:
         """Return the changes of the submission that were not told yet, up to its terminal one."""
         if self.submission_id is None and entries:
@@ -159,7 +171,7 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
     """
     while True:
         try:
-            for entry in followed.new(look(patience.left()).entries):
+            for entry in followed.seen(look(patience.left())):
                 patience.moved()
                 yield entry
             patience.answered()
@@ -187,7 +199,7 @@ async def changes_async(
     """Yield as :func:`changes` does."""
     while True:
         try:
-            for entry in followed.new((await look(patience.left())).entries):
+            for entry in followed.seen(await look(patience.left())):
                 patience.moved()
                 yield entry
             patience.answered()
