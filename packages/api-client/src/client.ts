@@ -1,11 +1,26 @@
 /** The client of a Slipway gateway, for product backends and pages (docs/how-to/typescript.md). */
 import type { Answer } from "./answers.js";
-import type { CancelAccepted, Job, NodeView, Projection, ProjectionState, TimelineEntry } from "./contract.js";
+import type {
+  CancelAccepted,
+  Job,
+  NodeView,
+  Projection,
+  ProjectionState,
+  SubmitJobCommand,
+  TimelineEntry,
+} from "./contract.js";
 import { InputRefusedError, UnexpectedAnswerError, WaitTimeoutError } from "./errors.js";
 import { DEFAULT_RETRIES, type Retries } from "./retries.js";
 import type { StreamEvent } from "./stream_events.js";
 import { Following, type StreamOptions } from "./streaming.js";
-import { batches, withIdempotencyKey, type CommandDraft, type ManyOutcome, type Submission } from "./submitting.js";
+import {
+  batches,
+  submitting,
+  withIdempotencyKey,
+  type CommandDraft,
+  type ManyOutcome,
+  type Submission,
+} from "./submitting.js";
 import { Transport, type CallOptions, type Token } from "./transport.js";
 import { ended } from "./waiting.js";
 import { within } from "./within.js";
@@ -76,12 +91,14 @@ export class Slipway {
     this.#renewable = typeof token === "function";
   }
 
-  /** Submit a command (surface 1), every try with one key; a repeated one is answered as the first. */
+  /**
+   * Submit a command (surface 1), every try with one key; a repeated one is answered as the first. Where it cannot be
+   * told whether the job was taken, the error's `commands` has what to submit again.
+   */
   async submit(draft: CommandDraft, options: CallOptions = {}): Promise<Submission> {
     const body = withIdempotencyKey(draft);
-    const answer = await this.#gateway.call(
-      (http, init) => http.POST("/api/runtime/jobs:submit", { ...init, body }),
-      options,
+    const answer = await submitting([body], () =>
+      this.#gateway.call((http, init) => http.POST("/api/runtime/jobs:submit", { ...init, body }), options),
     );
     const idempotentReplayed = answer.headers.get(IDEMPOTENT_REPLAYED_HEADER)?.toLowerCase() === "true";
     return { ...answer.data, idempotencyKey: body.idempotency_key, idempotentReplayed };
@@ -90,11 +107,16 @@ export class Slipway {
   /**
    * Submit all and return an outcome a command, in order; each is accepted or refused on its own, and
    * `refusal(outcome.problem)` is a refusal's error. They are sent in batches as large as the contract allows. Where
-   * one cannot be sent this throws; commands with keys of their own may then be given again whole, and replay.
+   * one cannot be sent this throws, and the error's `commands`, which are all, may be given again: keys replay.
    */
-  async submitMany(drafts: Iterable<CommandDraft>, options: CallOptions = {}): Promise<ManyOutcome[]> {
+  submitMany(drafts: Iterable<CommandDraft>, options: CallOptions = {}): Promise<ManyOutcome[]> {
+    const every = Array.from(drafts, withIdempotencyKey);
+    return submitting(every, () => this.#sendInBatches(every, options));
+  }
+
+  async #sendInBatches(every: SubmitJobCommand[], options: CallOptions): Promise<ManyOutcome[]> {
     const outcomes: ManyOutcome[] = [];
-    for (const commands of batches(Array.from(drafts, withIdempotencyKey))) {
+    for (const commands of batches(every)) {
       const answer = await this.#gateway.call(
         (http, init) => http.POST("/api/runtime/jobs:batchSubmit", { ...init, body: { commands } }),
         options,

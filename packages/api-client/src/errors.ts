@@ -12,7 +12,7 @@
  * What an AbortSignal aborts is rejected with the signal's own reason, as everywhere in JavaScript.
  */
 import { isCode, type Code } from "./codes.js";
-import type { Problem } from "./contract.js";
+import type { Problem, SubmitJobCommand } from "./contract.js";
 
 const REQUEST_TIMEOUT = 408;
 const TOO_MANY_REQUESTS = 429;
@@ -21,6 +21,8 @@ const FIRST_SERVER_ERROR = 500;
 /** The base of all. */
 export class SlipwayError extends Error {
   override name = "SlipwayError";
+  /** What was being submitted, each with its key: submitted again as they are, nothing runs twice. */
+  commands: readonly SubmitJobCommand[] = [];
 
   constructor(
     message: string,

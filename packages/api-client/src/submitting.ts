@@ -1,5 +1,6 @@
 /** Commands on their way out: the key of each, and batches that the contract takes. */
 import type { SubmitJobAccepted, SubmitJobCommand, SubmitOutcome } from "./contract.js";
+import { SlipwayError } from "./errors.js";
 
 export const BATCH_MAX_COMMANDS = 500;
 export const BATCH_MAX_BYTES = 8 * 1024 * 1024;
@@ -39,4 +40,14 @@ export function* batches(commands: Iterable<SubmitJobCommand>): Generator<Submit
     size += weight;
   }
   if (held.length > 0) yield held;
+}
+
+/** Have an error that `submit` throws tell what was being submitted. */
+export async function submitting<T>(commands: readonly SubmitJobCommand[], submit: () => Promise<T>): Promise<T> {
+  try {
+    return await submit();
+  } catch (error) {
+    if (error instanceof SlipwayError) error.commands = commands;
+    throw error;
+  }
 }

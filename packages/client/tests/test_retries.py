@@ -12,6 +12,7 @@ from slipway.errors import (
 )
 from slipway.transport import Rules
 from slipway_contracts.errors import Code
+from slipway_contracts.reads import NodeList
 
 SUBMIT = ("POST", "/api/runtime/jobs:submit")
 
@@ -56,6 +57,27 @@ def test_tries_are_bounded_and_the_last_failure_is_told(client, wire, said):
     with pytest.raises(UnreachableError, match="connection refused"):
         client.submit_command(said.command())
     assert len(wire.requests) == 4
+
+
+@pytest.mark.idempotency("submit-job-command")
+def test_a_submit_that_fails_tells_what_to_submit_again_with_the_key_that_was_drawn(client, wire, said, tmp_path):
+    (tmp_path / "eos.yaml").write_text("slipway: 1\nkind: shell\nprogram: date\n")
+    wire.on("GET", "/api/runtime/nodes", said.ok(NodeList(nodes=[said.node()])))
+    wire.on(*SUBMIT, httpx.ReadTimeout("too slow"))
+    with pytest.raises(UnreachableError) as failed:
+        client.submit(tmp_path / "eos.yaml")
+    [command] = failed.value.commands
+    wire.on(*SUBMIT, said.ok(said.accepted(), 202))
+    client.submit_command(command)
+    sent = {request.content for request in wire.requests if request.method == "POST"}
+    assert len(sent) == 1
+
+
+def test_many_that_fail_tell_all_that_was_to_be_submitted(client, wire, said):
+    wire.on("POST", "/api/runtime/jobs:batchSubmit", httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError) as failed:
+        client.submit_many(said.command(job_id=f"job-{number}") for number in range(3))
+    assert [command.job_id for command in failed.value.commands] == ["job-0", "job-1", "job-2"]
 
 
 def test_a_client_may_be_told_not_to_retry(wire, said):

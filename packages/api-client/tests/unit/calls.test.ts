@@ -103,6 +103,16 @@ describe("a submit", () => {
     expect(server.asked).toHaveLength(3);
     expect(new Set(keys()).size).toBe(1);
   });
+
+  test("that fails tells what to submit again, with the key that was drawn", async () => {
+    server.script(hangUp);
+    const error = await caught(server.client({ retries: { attempts: 1 } }).submit(draft));
+    const [command] = (error as UnreachableError).commands;
+    expect(command?.idempotency_key).toBe(keys()[0]);
+    server.script(json(202, accepted));
+    await server.client().submit(command as CommandDraft);
+    expect(keys().at(-1)).toBe(command?.idempotency_key);
+  });
 });
 
 describe("many commands", () => {
@@ -129,6 +139,14 @@ describe("many commands", () => {
     const sizes = server.asked.map(({ body }) => Buffer.byteLength(body));
     expect(sizes).toHaveLength(2);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(8 * 1024 * 1024);
+  });
+
+  test("that fail tell all that was to be submitted, with their keys", async () => {
+    server.script(hangUp);
+    const drafts = ["a", "b"].map((job_id) => ({ ...draft, job_id }));
+    const error = await caught(server.client({ retries: { attempts: 1 } }).submitMany(drafts));
+    const { commands } = JSON.parse(server.asked[0]?.body ?? "") as { commands: CommandDraft[] };
+    expect((error as UnreachableError).commands).toEqual(commands);
   });
 
   test("none make no request", async () => {

@@ -18,7 +18,7 @@ from slipway.claims import Claims, read_claims
 from slipway.client import TIMEOUT_SECONDS, JobFilters, filtering, read_input, scope_of, submission_of
 from slipway.completing import SubmitOptions, complete
 from slipway.credentials import DEFAULT_URL, resolve
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, submitting
 from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes_async, stream_async
 from slipway.transport import AsyncTransport, Retries
 from slipway.views import JobView, ProjectionView, Submission
@@ -107,15 +107,18 @@ class AsyncSlipway:
 
     async def submit_command(self, command: SubmitJobCommand, *, traceparent: str | None = None) -> Submission:
         """Submit ``command`` (surface 1); a repeated one is answered as the first."""
-        return submission_of(command, await self._gateway.send(calls.submit(command, traceparent)))
+        with submitting(command):
+            return submission_of(command, await self._gateway.send(calls.submit(command, traceparent)))
 
     async def submit_many(
         self, commands: Iterable[SubmitJobCommand], *, traceparent: str | None = None
     ) -> list[SubmitOutcome]:
         """Submit all, batch after batch, and return an outcome a command, in order."""
+        every = list(commands)
         outcomes: list[SubmitOutcome] = []
-        for content in batches(commands):
-            outcomes += (await self._gateway.send(calls.submit_batch(content, traceparent))).body.outcomes
+        with submitting(*every):
+            for content in batches(every):
+                outcomes += (await self._gateway.send(calls.submit_batch(content, traceparent))).body.outcomes
         return outcomes
 
     async def job(self, job_id: str) -> JobView:

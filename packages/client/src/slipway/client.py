@@ -18,7 +18,7 @@ from slipway.calls import Query
 from slipway.claims import Claims, read_claims
 from slipway.completing import SubmitOptions, complete
 from slipway.credentials import DEFAULT_URL, resolve
-from slipway.errors import InputRefusedError, SlipwayError
+from slipway.errors import InputRefusedError, SlipwayError, submitting
 from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes, stream
 from slipway.job_file import JobFile, by_reference, read_job_file
 from slipway.transport import Answer, Retries, Transport
@@ -116,7 +116,10 @@ class Slipway:
         input_uri: str | None = None,
         **options: Unpack[SubmitOptions],
     ) -> Submission:
-        """Submit a job document, a folder, a bundle, a pw.x input, a command's file; or what lies at ``input_uri``."""
+        """Submit a job document, a folder, a bundle, a pw.x input, a command's file; or what lies at ``input_uri``.
+
+        Where it cannot be told whether the job was taken, the error's ``commands`` has what to submit again.
+        """
         return self.submit_command(self.prepare(file, input_uri=input_uri, **options))
 
     def submit_command(self, command: SubmitJobCommand, *, traceparent: str | None = None) -> Submission:
@@ -124,7 +127,8 @@ class Slipway:
 
         ``traceparent`` (W3C) makes it part of a trace; left out, the span that OpenTelemetry has as current.
         """
-        return submission_of(command, self._gateway.send(calls.submit(command, traceparent)))
+        with submitting(command):
+            return submission_of(command, self._gateway.send(calls.submit(command, traceparent)))
 
     def submit_many(
         self, commands: Iterable[SubmitJobCommand], *, traceparent: str | None = None
@@ -132,9 +136,12 @@ class Slipway:
         """Submit all and return an outcome a command, in order; each is accepted or refused on its own.
 
         They are sent in batches as large as the contract allows. `slipway.refusal(outcome.problem)` is a refusal's
-        exception. Where one batch cannot be sent this raises, and the call may be repeated whole: keys replay.
+        exception. Where one batch cannot be sent this raises, and the error's ``commands``, which are all, may be
+        submitted again: keys replay.
         """
-        answers = [self._gateway.send(calls.submit_batch(content, traceparent)) for content in batches(commands)]
+        every = list(commands)
+        with submitting(*every):
+            answers = [self._gateway.send(calls.submit_batch(content, traceparent)) for content in batches(every)]
         return [outcome for answer in answers for outcome in answer.body.outcomes]
 
     def job(self, job_id: str) -> JobView:
@@ -173,7 +180,8 @@ class Slipway:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one.
 
         A gateway that is away for less than two minutes is waited for, and ``on_outage`` told of it; a stream that
-        broke is taken up again, and nothing is told twice. Raises WaitTimeoutError after ``timeout_seconds``.
+        broke is taken up again, and nothing is told twice. Raises WaitTimeoutError after ``timeout_seconds``, and
+        InputRefusedError where the job has no such submission.
         """
         path, query = calls.stream_path(job_id), self._query()
         return changes(

@@ -12,18 +12,24 @@
     └── WaitTimeoutError           the job is not at its end yet; it goes on
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 from slipway_contracts.errors import Code
 from slipway_contracts.problem import Problem
+from slipway_contracts.submit_job_command import SubmitJobCommand
 
 
 class SlipwayError(Exception):
-    """The base of all. ``retryable``: the same call may be made again and may then succeed."""
+    """The base of all. ``retryable``: the same call may be made again and may then succeed.
+
+    ``commands`` is what was being submitted, each with its key: submitted again as they are, nothing runs twice.
+    """
 
     retryable: bool = False
     retry_after_seconds: float | None = None
+    commands: Sequence[SubmitJobCommand] = ()
 
 
 class ConfigurationError(SlipwayError):
@@ -271,3 +277,13 @@ CLASS_OF: Mapping[str, type[RefusedError]] = {
 def refusal(problem: Problem, *, retry_after_seconds: float | None = None) -> RefusedError:
     """Return the exception of ``problem``'s code, to be raised; also for one outcome of a batch."""
     return CLASS_OF.get(problem.code, RefusedError)(problem, retry_after_seconds=retry_after_seconds)
+
+
+@contextmanager
+def submitting(*commands: SubmitJobCommand) -> Iterator[None]:
+    """Have whatever is raised within tell what was being submitted."""
+    try:
+        yield
+    except SlipwayError as error:
+        error.commands = commands
+        raise
