@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from slipway import NO_RETRIES, Slipway, UnreachableError, WaitTimeoutError
-from slipway.errors import InputRefusedError, JobNotFoundError
+from slipway.errors import InputRefusedError, JobNotFoundError, NotFoundError, RateLimitedError, UnauthorizedError
 from slipway.following import OUTAGE_PATIENCE_SECONDS, QUICKEST_SECONDS, SLOWEST_SECONDS, pause_seconds
 from slipway_contracts.errors import Code
 from slipway_contracts.projection_update import ProjectionState
@@ -141,15 +141,65 @@ def test_a_store_that_was_restored_is_followed_from_where_it_stands(client, wire
 
 
 def reset(change):
-    told = StreamReset(change=change, jobs=[])
-    return (
-        200,
-        {"Content-Type": "text/event-stream"},
-        f"event: reset\nid: 1\ndata: {told.model_dump_json()}\n\n".encode(),
-    )
+    return streamed(f"event: reset\nid: 1\ndata: {StreamReset(change=change, jobs=[]).model_dump_json()}\n\n")
+
+
+def streamed(text):
+    return 200, {"Content-Type": "text/event-stream"}, text.encode()
 
 
 def test_a_submission_that_the_job_does_not_have_is_told_at_once(client, wire, said):
     wire.on(*TIMELINE, said.ok(said.timeline(said.A)))
     with pytest.raises(InputRefusedError, match="submission_not_found: submission_id"):
         list(client.watch("j1", submission_id="another"))
+
+
+STREAM = ("GET", "/api/runtime/stream")
+
+
+def test_a_stream_that_stood_again_is_waited_for_anew_though_nothing_was_told(client, wire, passing):
+    """A quiet workspace: what comes are heartbeats. Two short outages, longer apart than one may last."""
+    away, quiet = httpx.ConnectError("refused"), streamed(": heartbeat\n\n")
+    hours = [quiet] * 1_000
+    wire.on(*STREAM, quiet, away, *hours, away, reset(7))
+    outages = []
+    assert next(client.stream(after=7, on_outage=outages.append)).change == 7
+    assert passing.seconds > OUTAGE_PATIENCE_SECONDS
+    assert len(outages) == 2
+
+
+def test_a_path_that_is_no_gateways_is_told_at_once(client, wire):
+    with pytest.raises(NotFoundError):
+        list(client.watch("j1"))
+    assert len(wire.requests) == 1
+
+
+def test_a_token_that_ended_is_told_and_not_tried_again(client, wire):
+    wire.on(*STREAM, streamed('event: end\ndata: {"reason": "token_expired"}\n\n'))
+    with pytest.raises(UnauthorizedError, match="expired"):
+        next(client.stream())
+    assert len(wire.requests) == 1
+
+
+def test_a_gateway_that_asks_for_more_patience_than_there_is_is_told_of_at_once(client, wire, said, passing):
+    wire.on(*STREAM, said.problem(Code.RATE_LIMITED, retry_after=3600))
+    with pytest.raises(RateLimitedError):
+        next(client.stream())
+    assert passing.seconds == 0
+
+
+def test_waiting_goes_on_where_the_job_was_submitted_again_meanwhile(client, wire, said):
+    first = said.timeline(said.A, said.R, said.C)
+    again = said.entry(said.C, 9, submission_id="s2", attempt=2)
+    second = first.model_copy(update={"entries": [*first.entries, again]})
+    wire.on(*TIMELINE, said.ok(first), said.ok(second))
+    projections = [said.projection(state, submission_id="s2") for state in ("queued", "succeeded")]
+    wire.on("GET", "/api/runtime/jobs/j1/projection", *map(said.ok, projections))
+    assert client.wait("j1").submission_id == "s2"
+
+
+def test_waiting_for_a_submission_never_returns_another_ones_projection(client, wire, said):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A, said.R, said.C)))
+    wire.on("GET", "/api/runtime/jobs/j1/projection", said.ok(said.projection("queued", submission_id="s2")))
+    with pytest.raises(InputRefusedError, match="submission_superseded"):
+        client.wait("j1", submission_id=said.submission_id)

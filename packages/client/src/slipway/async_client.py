@@ -19,7 +19,7 @@ from slipway.client import TIMEOUT_SECONDS, JobFilters, filtering, read_input, s
 from slipway.completing import SubmitOptions, complete
 from slipway.credentials import DEFAULT_URL, resolve
 from slipway.errors import SlipwayError, submitting
-from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes_async, stream_async
+from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes_async, is_end, stream_async
 from slipway.transport import AsyncTransport, Retries
 from slipway.views import JobView, ProjectionView, Submission
 from slipway_contracts.cancel_job_command import CancelAccepted
@@ -179,10 +179,13 @@ class AsyncSlipway:
     async def wait(
         self, job_id: str, *, submission_id: str | None = None, timeout_seconds: float | None = None
     ) -> ProjectionView:
-        """Return the job's projection once it is terminal; raises as `watch` does."""
-        async for _ in self.watch(job_id, submission_id=submission_id, timeout_seconds=timeout_seconds):
-            pass
-        return await self.projection(job_id)
+        """Return the job's projection once it is terminal; raises as ``Slipway.wait`` does."""
+        patience = Patience(self._clock, timeout_seconds)
+        while True:
+            async for _ in self.watch(job_id, submission_id=submission_id, timeout_seconds=patience.rest()):
+                pass
+            if is_end(seen := await self.projection(job_id), submission_id):
+                return seen
 
     async def cancel(
         self, job_id: str, *, submission_id: str | None = None, traceparent: str | None = None

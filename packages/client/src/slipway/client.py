@@ -19,7 +19,7 @@ from slipway.claims import Claims, read_claims
 from slipway.completing import SubmitOptions, complete
 from slipway.credentials import DEFAULT_URL, resolve
 from slipway.errors import InputRefusedError, SlipwayError, submitting
-from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes, stream
+from slipway.following import SYSTEM_CLOCK, Clock, Followed, Patience, Position, changes, is_end, stream
 from slipway.job_file import JobFile, by_reference, read_job_file
 from slipway.transport import Answer, Retries, Transport
 from slipway.views import JobView, ProjectionView, Submission
@@ -213,10 +213,17 @@ class Slipway:
     def wait(
         self, job_id: str, *, submission_id: str | None = None, timeout_seconds: float | None = None
     ) -> ProjectionView:
-        """Return the job's projection once it is terminal; raises as `watch` does."""
-        for _ in self.watch(job_id, submission_id=submission_id, timeout_seconds=timeout_seconds):
-            pass
-        return self.projection(job_id)
+        """Return the job's projection once it is terminal; raises as `watch` does.
+
+        A projection is of the job's current submission: where the named one has ended and the job was submitted again,
+        this raises InputRefusedError.
+        """
+        patience = Patience(self._clock, timeout_seconds)
+        while True:
+            for _ in self.watch(job_id, submission_id=submission_id, timeout_seconds=patience.rest()):
+                pass
+            if is_end(seen := self.projection(job_id), submission_id):
+                return seen
 
     def cancel(
         self, job_id: str, *, submission_id: str | None = None, traceparent: str | None = None

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from slipway.errors import InputRefusedError, NotFoundError, SilentError, SlipwayError, WaitTimeoutError
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import is_terminal
-from slipway_contracts.reads import STREAM_HEARTBEAT_SECONDS, JobChange, StreamReset, Timeline, TimelineEntry
+from slipway_contracts.reads import (
+    STREAM_HEARTBEAT_SECONDS,
+    JobChange,
+    Projection,
+    StreamReset,
+    Timeline,
+    TimelineEntry,
+)
 
 QUICKEST_SECONDS = 0.5
 SLOWEST_SECONDS = 5.0
@@ -27,6 +34,8 @@ TAKE_UP_SECONDS = 0.2  # before a broken stream is taken up again
 OUTAGES_APART_SECONDS = 15.0  # what fails again sooner is one outage, as of streams alone where looks are answered
 
 Told = JobChange | StreamReset
+Heard = Told | None
+"""What a connection brings; None, once and first, that it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +82,6 @@ class Patience:
 
     def failed(self, error: SlipwayError) -> None:
         """Bear with a gateway that is away; raises ``error`` where it will not come back, or not for too long."""
-        if isinstance(error, NotFoundError):
-            self.streams = False
-            return
         if isinstance(error, WaitTimeoutError):
             raise error
         if isinstance(error, SilentError) and self.left() < math.inf:
@@ -87,10 +93,14 @@ class Patience:
             self._away_since = now
             if self.on_outage is not None and now - self._failed_at > OUTAGES_APART_SECONDS:
                 self.on_outage(error)
-        elif now - self._away_since > OUTAGE_PATIENCE_SECONDS:
-            raise error
         self._asked_seconds = error.retry_after_seconds or 0.0
+        if now + self._asked_seconds - self._away_since > OUTAGE_PATIENCE_SECONDS:
+            raise error
         self._failed_at = now + self._asked_seconds
+
+    def rest(self) -> float | None:
+        """Return what is left of the caller's time, as another wait's; None is for ever. Raises WaitTimeoutError."""
+        return None if self.timeout_seconds is None else self.left()
 
     def left(self) -> float:
         """Return how many seconds the caller still waits; raises WaitTimeoutError when there are none."""
@@ -157,10 +167,24 @@ class Followed:
         return told
 
 
+def is_end(seen: Projection, submission_id: str | None) -> bool:
+    """Tell whether ``seen``, read after a job's end was told, is that end; None is whatever submission is current.
+
+    It is not where the job was submitted again meanwhile. Raises InputRefusedError where one that is not current was
+    waited for: a projection tells of the current submission alone.
+    """
+    if submission_id is not None and seen.submission_id != submission_id:
+        reason = f"it has ended, and the job was submitted again as {seen.submission_id!r}"
+        raise InputRefusedError(
+            Code.SUBMISSION_SUPERSEDED, "submission_id", reason, "`timeline` and `watch` tell how it ended"
+        )
+    return is_terminal(seen.projection_state)
+
+
 Look = Callable[[float], Timeline]
-Listen = Callable[[int, float], Generator[Told, None, None]]
+Listen = Callable[[int, float], Generator[Heard, None, None]]
 AsyncLook = Callable[[float], Awaitable[Timeline]]
-AsyncListen = Callable[[int, float], AsyncGenerator[Told, None]]
+AsyncListen = Callable[[int, float], AsyncGenerator[Heard, None]]
 
 
 def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) -> Iterator[TimelineEntry]:
@@ -176,21 +200,30 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
                 yield entry
             patience.answered()
             if patience.streams and not followed.over():
-                silence = patience.silence()
-                with closing(listen(followed.position, silence)) as stream:
-                    for told in stream:
-                        if isinstance(told, StreamReset):
-                            followed.reset(told.change)
-                            break  # what was missed is looked up
-                        yield from followed.new([told])
-                        patience.moved()
-                        if followed.over() or patience.left() < silence:
-                            break
+                yield from _live(listen, followed, patience)
         except SlipwayError as error:
             patience.failed(error)
         if followed.over():
             return
         patience.clock.sleep(patience.pause())
+
+
+def _live(listen: Listen, followed: Followed, patience: Patience) -> Iterator[TimelineEntry]:
+    """Yield what one connection tells, until it ends, or the whole has to be looked at again."""
+    silence = patience.silence()
+    try:
+        with closing(listen(followed.position, silence)) as heard:
+            for told in heard:
+                if isinstance(told, StreamReset):
+                    followed.reset(told.change)
+                    return  # what was missed is looked up
+                if told is not None:
+                    yield from followed.new([told])
+                    patience.moved()
+                if followed.over() or patience.left() < silence:
+                    return
+    except NotFoundError:
+        patience.streams = False  # a gateway from before streams: it has answered the look
 
 
 async def changes_async(
@@ -204,22 +237,35 @@ async def changes_async(
                 yield entry
             patience.answered()
             if patience.streams and not followed.over():
-                silence = patience.silence()
-                async with aclosing(listen(followed.position, silence)) as stream:
-                    async for told in stream:
-                        if isinstance(told, StreamReset):
-                            followed.reset(told.change)
-                            break
-                        for entry in followed.new([told]):
-                            yield entry
-                        patience.moved()
-                        if followed.over() or patience.left() < silence:
-                            break
+                async with aclosing(_live_async(listen, followed, patience)) as live:
+                    async for entry in live:
+                        yield entry
         except SlipwayError as error:
             patience.failed(error)
         if followed.over():
             return
         await patience.clock.asleep(patience.pause())
+
+
+async def _live_async(
+    listen: AsyncListen, followed: Followed, patience: Patience
+) -> AsyncGenerator[TimelineEntry, None]:
+    """Yield as :func:`_live` does."""
+    silence = patience.silence()
+    try:
+        async with aclosing(listen(followed.position, silence)) as heard:
+            async for told in heard:
+                if isinstance(told, StreamReset):
+                    followed.reset(told.change)
+                    return
+                if told is not None:
+                    for entry in followed.new([told]):
+                        yield entry
+                    patience.moved()
+                if followed.over() or patience.left() < silence:
+                    return
+    except NotFoundError:
+        patience.streams = False
 
 
 @dataclass(slots=True)
@@ -237,36 +283,34 @@ class Position:
 
 
 def stream(
-    listen: Callable[[int | None, float], Generator[Told, None, None]], position: Position, patience: Patience
+    listen: Callable[[int | None, float], Generator[Heard, None, None]], position: Position, patience: Patience
 ) -> Iterator[Told]:
     """Yield what a stream tells for ever, each change once, over every break; raises NotFoundError without streams."""
     while True:
         try:
-            with closing(listen(position.after, patience.silence())) as told_by:
-                for told in told_by:
+            with closing(listen(position.after, patience.silence())) as heard:
+                for told in heard:
                     patience.answered()
-                    if position.new(told):
+                    patience.moved()
+                    if told is not None and position.new(told):
                         yield told
         except SlipwayError as error:
             patience.failed(error)
-            if not patience.streams:
-                raise
         patience.clock.sleep(patience.pause())
 
 
 async def stream_async(
-    listen: Callable[[int | None, float], AsyncGenerator[Told, None]], position: Position, patience: Patience
+    listen: Callable[[int | None, float], AsyncGenerator[Heard, None]], position: Position, patience: Patience
 ) -> AsyncIterator[Told]:
     """Yield as :func:`stream` does."""
     while True:
         try:
-            async with aclosing(listen(position.after, patience.silence())) as told_by:
-                async for told in told_by:
+            async with aclosing(listen(position.after, patience.silence())) as heard:
+                async for told in heard:
                     patience.answered()
-                    if position.new(told):
+                    patience.moved()
+                    if told is not None and position.new(told):
                         yield told
         except SlipwayError as error:
             patience.failed(error)
-            if not patience.streams:
-                raise
         await patience.clock.asleep(patience.pause())

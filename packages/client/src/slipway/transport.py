@@ -9,7 +9,7 @@ from typing import Any, Generic
 import httpx
 import stamina
 from httpx_sse import EventSource, ServerSentEvent
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from slipway.calls import Body, Call, Query
 from slipway.errors import (
@@ -20,9 +20,10 @@ from slipway.errors import (
     UnreachableError,
     refusal,
 )
-from slipway.following import Told
+from slipway.following import Heard
+from slipway_contracts.errors import ERRORS, Code
 from slipway_contracts.problem import Problem
-from slipway_contracts.reads import JobChange, StreamReset
+from slipway_contracts.reads import JobChange, StreamEndReason, StreamReset
 
 EVENT_STREAM = "text/event-stream"
 CONNECT_SECONDS = 10.0
@@ -30,6 +31,24 @@ STREAM_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 """Of a pool of their own: each stream holds a connection for as long as it is open, and calls must not wait for one."""
 HTTP_OK = 200
 _SHOWN_CHARS = 120
+
+
+_TOKEN_EXPIRED = Problem(
+    type="about:blank",
+    title=ERRORS[Code.UNAUTHORIZED].meaning,
+    status=ERRORS[Code.UNAUTHORIZED].status,
+    detail="the token expired while the stream was open",
+    code=Code.UNAUTHORIZED,
+    trace_id="",
+    retryable=ERRORS[Code.UNAUTHORIZED].retryable,
+)
+"""What a stream's end by its token is told as; asked again, the gateway might open it anew for its clock's leeway."""
+
+
+class _Ended(BaseModel):
+    """A stream's end, whose reason may be a newer gateway's."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +144,21 @@ class Transport:
                 return Answer(_body(response, call.answer), response.headers)
         raise AssertionError("the last try returns or raises")
 
-    def listen(self, path: str, query: Query, after: int | None, silence_seconds: float) -> Generator[Told, None, None]:
-        """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
+    def listen(
+        self, path: str, query: Query, after: int | None, silence_seconds: float
+    ) -> Generator[Heard, None, None]:
+        """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again.
+
+        The first is None, once the gateway has answered with a stream. Raises UnauthorizedError at its token's end.
+        """
         sent = _listening(query, after, silence_seconds)
         try:
             with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     response.read()
-                for event in _events_of(response).iter_sse():
+                events = _events_of(response)
+                yield None
+                for event in events.iter_sse():
                     told = _told(event)
                     if told is not None:
                         yield told
@@ -178,14 +204,16 @@ class AsyncTransport:
 
     async def listen(
         self, path: str, query: Query, after: int | None, silence_seconds: float
-    ) -> AsyncGenerator[Told, None]:
-        """Open a stream after the change ``after`` and yield what it tells, until it ends; not tried again."""
+    ) -> AsyncGenerator[Heard, None]:
+        """Open a stream and yield what it tells as :meth:`Transport.listen` does."""
         sent = _listening(query, after, silence_seconds)
         try:
             async with self._streams.stream("GET", path, **sent) as response:
                 if not response.is_success:
                     await response.aread()
-                async for event in _events_of(response).aiter_sse():
+                events = _events_of(response)
+                yield None
+                async for event in events.aiter_sse():
                     told = _told(event)
                     if told is not None:
                         yield told
@@ -216,14 +244,16 @@ def _events_of(response: httpx.Response) -> EventSource:
     return EventSource(response)
 
 
-def _told(event: ServerSentEvent) -> Told | None:
-    """Return what an event tells; None for the end, and for what a newer gateway adds."""
+def _told(event: ServerSentEvent) -> Heard:
+    """Return what an event tells; None for an end that asks to connect again, and for what a newer gateway adds."""
     try:
         match event.event:
             case "change":
                 return JobChange.model_validate_json(event.data, extra="ignore")
             case "reset":
                 return StreamReset.model_validate_json(event.data, extra="ignore")
+            case "end" if _Ended.model_validate_json(event.data).reason == StreamEndReason.TOKEN_EXPIRED:
+                raise refusal(_TOKEN_EXPIRED)
             case _:
                 return None
     except ValidationError as error:

@@ -16,7 +16,7 @@ from slipway.client import Slipway
 from slipway.errors import SlipwayError
 from slipway.rendering import colour, duration, ended, entry_line, entry_plain
 from slipway_contracts.projection_update import ProjectionState
-from slipway_contracts.reads import TimelineEntry
+from slipway_contracts.reads import Projection, TimelineEntry
 
 REFRESHES_PER_SECOND = 8
 ENTRY_FIELDS = set(TimelineEntry.model_fields)  # a stream's have one more, and one form is printed
@@ -32,7 +32,7 @@ def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: b
                 show(entry)
                 shown.append(entry)
         if as_json:
-            print_json({"projection": jsonable(client.projection(job_id))}, indent=None)
+            _print_end(client.projection(job_id), shown[-1])
     except KeyboardInterrupt:
         tell(f"slipway: the job goes on; `slipway watch {job_id}` takes it up again")
         return Exit.INTERRUPTED
@@ -46,6 +46,12 @@ def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: b
     if last.failure is not None:
         tell(f"hint: {of_failure(last.failure.code, retryable=last.failure.retryable)}")
     return Exit.OK if last.projection_state is ProjectionState.SUCCEEDED else Exit.REFUSED
+
+
+def _print_end(seen: Projection, last: TimelineEntry) -> None:
+    """Print the projection as the last document, unless it is of a later submission than the one that was watched."""
+    if seen.submission_id == last.submission_id:
+        print_json({"projection": jsonable(seen)}, indent=None)
 
 
 @contextmanager
