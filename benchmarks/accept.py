@@ -77,10 +77,10 @@ def serving(process: Process, url: str) -> Iterator[None]:
         process.stop()
 
 
-def resident_mib(pid: int) -> float:
-    """Return the process's resident set in MiB."""
+def resident_mib(pid: int, word: str = "VmRSS") -> float:
+    """Return the process's resident set in MiB: now, or (``VmHWM``) at the most."""
     status = Path(f"/proc/{pid}/status").read_text()
-    kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    kib = next(line.split()[1] for line in status.splitlines() if line.startswith(word))
     return int(kib) / 1024
 
 

@@ -5,6 +5,8 @@ usage: python -m benchmarks.bare PORT DATA_DIR
 
 import sys
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +18,20 @@ from slipway_contracts.submit_job_command import SubmitJobAccepted, SubmitJobCom
 from slipway_gateway.app import user_tokens
 from slipway_gateway.auth.users import Caller
 from slipway_gateway.context import bearer
+from slipway_gateway.server import calm_the_collector
 from slipway_gateway.settings import Settings
 
 
 def build(data_dir: Path) -> FastAPI:
     """Return the app; its token check is the gateway's own."""
     tokens = user_tokens(Settings(data_dir=data_dir))
-    app = FastAPI()
+
+    @asynccontextmanager
+    async def calmed(_app: FastAPI) -> AsyncIterator[None]:
+        calm_the_collector()
+        yield
+
+    app = FastAPI(lifespan=calmed)
 
     async def user(request: Request) -> Caller:
         return tokens.verify(bearer(request))

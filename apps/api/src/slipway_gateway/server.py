@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where in one line."""
         await super().startup(sockets)
-        _calm_the_collector()
+        calm_the_collector()
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
             print(f"slipway-gateway ready at http://{host}:{port}", flush=True)  # noqa: T201 - what a caller waits for
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _calm_the_collector() -> None:
+def calm_the_collector() -> None:
     """Leave what was loaded out of every later collection, and collect by the requests' measure."""
     gc.collect()
     gc.freeze()
