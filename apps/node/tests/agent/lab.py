@@ -22,6 +22,7 @@ from slipway_node.gateway_client import GatewayClient, Ids
 from slipway_node.home import Home, Identity
 from slipway_node.journal import Journal, JournalThread
 from slipway_node.results.publishing import publish
+from slipway_node.tracing import Tracing
 
 POLICY = """
 queues:
@@ -68,6 +69,7 @@ class Lab:
         self.system_clock = now
         self.fetched: list[tuple[str, tuple[str, ...]]] = []
         self.journal_thread = JournalThread
+        self.tracing = Tracing()
 
     def write_policy(self, text: str) -> None:
         self.home.policy_file.write_text(text.replace("ARTIFACTS", self.home.artifacts.as_uri()))
@@ -125,6 +127,7 @@ class Lab:
                     world=world,
                     timing=self.timing,
                     policy=PolicyNow(policy),
+                    tracing=self.tracing,
                 )
             finally:
                 await journal.close()

@@ -58,6 +58,8 @@ class Sending:
         batch = await self._context.journal.call(Journal.pending_events, self._batch, self._pacing.resting())
         if not batch:
             return False
+        if self._context.tracing.on:  # a call has one parent, and each flow is to be told of in its own trace
+            batch = _of_one_trace(batch)
         try:
             answer = await self._ingest(batch)
         except (LeaseLostError, NodeForbiddenError):
@@ -75,7 +77,8 @@ class Sending:
 
     async def _ingest(self, batch: Sequence[OutboxEvent]) -> BatchIngestResponse:
         """Deliver ``batch`` in one call, as part of the flow where it is of one."""
-        bodies, trace_id = [event.body for event in batch], _common_trace(batch)
+        bodies, traces = [event.body for event in batch], {_trace_of(event) for event in batch}
+        trace_id = traces.pop() if len(traces) == 1 else None
         tracing = self._context.tracing
         entry = (
             await self._context.journal.call(Journal.entry, batch[0].submission_id) if tracing.on and trace_id else None
@@ -145,7 +148,11 @@ class Sending:
                 )
 
 
-def _common_trace(batch: Sequence[OutboxEvent]) -> str | None:
-    """Return the trace of a batch that is of one trace."""
-    traces = {str(json.loads(event.body).get("trace_id")) for event in batch}
-    return traces.pop() if len(traces) == 1 else None
+def _of_one_trace(batch: Sequence[OutboxEvent]) -> list[OutboxEvent]:
+    """Return the events of the first one's trace; the others come next."""
+    first = _trace_of(batch[0])
+    return [event for event in batch if _trace_of(event) == first]
+
+
+def _trace_of(event: OutboxEvent) -> str:
+    return str(json.loads(event.body).get("trace_id"))
