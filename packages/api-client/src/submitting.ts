@@ -1,6 +1,7 @@
 /** Commands on their way out: the key of each, and batches that the contract takes. */
 import type { SubmitJobAccepted, SubmitJobCommand, SubmitOutcome } from "./contract.js";
 import { SlipwayError } from "./errors.js";
+import { randomUuid } from "./uuid.js";
 
 export const BATCH_MAX_COMMANDS = 500;
 export const BATCH_MAX_BYTES = 8 * 1024 * 1024;
@@ -22,7 +23,7 @@ export type ManyOutcome = SubmitOutcome & { idempotencyKey: string };
  * sends it again, after whatever failure, gets the first answer.
  */
 export function withIdempotencyKey(draft: CommandDraft): SubmitJobCommand {
-  return { ...draft, idempotency_key: draft.idempotency_key ?? crypto.randomUUID() };
+  return { ...draft, idempotency_key: draft.idempotency_key ?? randomUuid() };
 }
 
 /** Cut commands, in order, into as few batches as the contract's count and size (in bytes of JSON) allow. */

@@ -12,6 +12,7 @@ import { describeLive, freePort, LiveGateway, needed } from "./gateway.js";
 const CHROMIUM = "/usr/bin/chromium"; // Debian's; a continuous integration on Ubuntu brings the other
 const CHROME = "/usr/bin/google-chrome";
 const EXECUTABLE = existsSync(CHROME) && !existsSync(CHROMIUM) ? CHROME : CHROMIUM;
+const INTRANET = "slipway.lab"; // its page over plain HTTP is no secure context; one of 127.0.0.1 is
 const describeBrowser = needed(EXECUTABLE, "tests/services/install.sh") ? describeLive : describe.skip;
 
 const IMPORTS = {
@@ -37,22 +38,19 @@ describeBrowser("in a browser", () => {
   let gateway: LiveGateway;
   let browser: Browser;
   let page: Page;
+  let insecureOrigin: string;
 
   beforeAll(async () => {
     published = packed();
     const port = await freePort();
     const origin = `http://127.0.0.1:${port}`;
+    insecureOrigin = `http://${INTRANET}:${port}`;
     site = serve(published.folder);
     await new Promise<void>((resolve) => site.listen(port, "127.0.0.1", resolve));
-    gateway = await LiveGateway.started({ SLIPWAY_CORS_ORIGINS: origin });
-    browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
-    page = await browser.newPage();
-    await page.goto(origin);
-    await page.waitForFunction(() => (globalThis as unknown as Product).loaded);
-    await page.evaluate((options) => {
-      const product = globalThis as unknown as Product;
-      product.slipway = product.api.createSlipway(options);
-    }, { url: gateway.url, token: gateway.token });
+    gateway = await LiveGateway.started({ SLIPWAY_CORS_ORIGINS: `${origin},${insecureOrigin}` });
+    const args = ["--no-sandbox", `--host-resolver-rules=MAP ${INTRANET} 127.0.0.1`];
+    browser = await chromium.launch({ executablePath: EXECUTABLE, args });
+    page = await opened(origin);
   });
 
   afterAll(async () => {
@@ -62,8 +60,20 @@ describeBrowser("in a browser", () => {
     if (published !== undefined) rmSync(published.folder, { recursive: true, force: true });
   });
 
-  const submit = (draft: CommandDraft): Promise<Submission> =>
-    page.evaluate((command) => (globalThis as unknown as Product).slipway.submit(command), draft);
+  /** Return the product's page, come from `origin`, with its client. */
+  async function opened(origin: string): Promise<Page> {
+    const opening = await browser.newPage();
+    await opening.goto(origin);
+    await opening.waitForFunction(() => (globalThis as unknown as Product).loaded);
+    await opening.evaluate((options) => {
+      const product = globalThis as unknown as Product;
+      product.slipway = product.api.createSlipway(options);
+    }, { url: gateway.url, token: gateway.token });
+    return opening;
+  }
+
+  const submit = (draft: CommandDraft, from = page): Promise<Submission> =>
+    from.evaluate((command) => (globalThis as unknown as Product).slipway.submit(command), draft);
 
   test("a command that is submitted again is a replay", async () => {
     const draft = { ...gateway.draft("page-once"), idempotency_key: "page-once" };
@@ -71,6 +81,13 @@ describeBrowser("in a browser", () => {
     const again = await submit(draft);
     expect(first.idempotentReplayed).toBe(false);
     expect(again).toEqual({ ...first, idempotentReplayed: true });
+  });
+
+  test("a command is submitted also from a page that is no secure context", async () => {
+    const insecure = await opened(insecureOrigin);
+    expect(await insecure.evaluate(() => globalThis.isSecureContext)).toBe(false);
+    const submission = await submit(gateway.draft("page-insecure"), insecure);
+    expect(submission).toMatchObject({ job_id: "page-insecure", idempotentReplayed: false });
   });
 
   test("a refusal has its code", async () => {

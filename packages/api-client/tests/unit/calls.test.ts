@@ -1,5 +1,5 @@
 /** Calls against a scripted server: retries, keys, pages, aborts, and what each failure is. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   InputRefusedError,
   RefusedError,
@@ -29,6 +29,7 @@ beforeAll(async () => {
   server = await ScriptedServer.started();
 });
 afterAll(() => server.stop());
+afterEach(() => vi.unstubAllGlobals());
 
 const keys = (): unknown[] => server.asked.map(({ body }) => (JSON.parse(body) as CommandDraft).idempotency_key);
 
@@ -46,6 +47,15 @@ describe("a submit", () => {
     expect(submission.idempotencyKey).toMatch(UUID);
     expect(keys()).toEqual([submission.idempotencyKey]);
     expect(submission.idempotentReplayed).toBe(false);
+  });
+
+  test("draws a key where there is no crypto.randomUUID, as in a page that came over plain HTTP", async () => {
+    server.script(json(202, accepted));
+    const { crypto } = globalThis;
+    vi.stubGlobal("crypto", { getRandomValues: (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes) });
+    const submission = await server.client().submit(draft);
+    expect(submission.idempotencyKey).toMatch(UUID);
+    expect(keys()).toEqual([submission.idempotencyKey]);
   });
 
   test("is sent again with the same key after no answer, 408, 429, 503 and a proxy's page", async () => {
