@@ -1,6 +1,6 @@
 /** What an answer means: its data, or the error that it is. */
 import type { Problem } from "./contract.js";
-import { refusal, UnexpectedAnswerError, UnreachableError, type SlipwayError } from "./errors.js";
+import { refusal, SlipwayError, UnexpectedAnswerError, UnreachableError } from "./errors.js";
 
 const SHOWN_CHARS = 120;
 
@@ -24,11 +24,16 @@ export function answered<T>({ data, error, response }: Fetched<T>): Answer<T> {
   return { data, headers: response.headers };
 }
 
-/** Return the error of a try without an answer. */
+/** Return the error of a try without an answer; one of ours, as of its token, stays what it is. */
 export function unanswered(error: unknown, url: string): SlipwayError {
+  if (error instanceof SlipwayError) return error;
   if (error instanceof SyntaxError) return new UnexpectedAnswerError(`${url} answered something that is no JSON`, 200);
-  const said = error instanceof Error ? error.message : String(error);
-  return new UnreachableError(`no answer from ${url}: ${said}`, { cause: error });
+  return new UnreachableError(`no answer from ${url}: ${told(error)}`, { cause: error });
+}
+
+/** Return the message of whatever was thrown. */
+export function told(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function refused(response: Response, body: unknown): SlipwayError {

@@ -65,7 +65,7 @@ export class UnauthorizedError extends RefusedError {
   override name = "UnauthorizedError";
 }
 
-/** No answer came, or not the whole of it. */
+/** No answer came, or not the whole of it; or the token function gave no token to ask with. */
 export class UnreachableError extends SlipwayError {
   override name = "UnreachableError";
 

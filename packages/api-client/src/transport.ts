@@ -1,12 +1,15 @@
 /** Requests to one gateway: the credential, the deadline of a try, and retries. */
 import createClient, { type Client } from "openapi-fetch";
-import { answered, unanswered, type Answer, type Fetched } from "./answers.js";
-import { InputRefusedError } from "./errors.js";
+import { answered, told, unanswered, type Answer, type Fetched } from "./answers.js";
+import { InputRefusedError, SlipwayError, UnreachableError } from "./errors.js";
 import type { paths } from "./generated/schema.js";
 import { retried, type Retries } from "./retries.js";
 import { within } from "./within.js";
 
-/** A bearer token, or what gives one: it is asked before every try, so that it may renew what has expired. */
+/**
+ * A bearer token, or what gives one: it is asked before every try and within its time, so that it may renew what has
+ * expired. What it throws counts as no answer and is tried again; an error of this package stays what it is.
+ */
 export type Token = string | (() => string | Promise<string>);
 
 /** What every call takes. */
@@ -51,13 +54,16 @@ export class Transport {
   /** Try once. A body that is not read yet is the caller's to bound and to cancel. Throws as `call` does. */
   async once<T>(send: Send<T>, { signal, traceparent }: CallOptions): Promise<Answer<T>> {
     signal?.throwIfAborted();
-    const headers: Record<string, string> = { Authorization: `Bearer ${await this.#token()}` };
-    if (traceparent !== undefined) headers["traceparent"] = traceparent;
     const seconds = this.options.timeoutSeconds;
     const late = (): Error => new Error(`it took longer than ${seconds} s`);
+    const sent = async (stop: AbortSignal): Promise<Fetched<T>> => {
+      const headers = await this.#headers(traceparent);
+      stop.throwIfAborted(); // the token came too late, and nobody waits for the answer any more
+      return send(this.#http, { headers, signal: stop });
+    };
     let fetched: Fetched<T>;
     try {
-      fetched = await within((stop) => send(this.#http, { headers, signal: stop }), { seconds, late, signal });
+      fetched = await within(sent, { seconds, late, signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw unanswered(error, this.url);
@@ -65,13 +71,29 @@ export class Transport {
     return answered(fetched);
   }
 
+  async #headers(traceparent: string | undefined): Promise<Record<string, string>> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${await this.#token()}` };
+    if (traceparent !== undefined) headers["traceparent"] = traceparent;
+    return headers;
+  }
+
   async #token(): Promise<string> {
     const { token } = this.options;
-    const value = typeof token === "string" ? token : await token();
+    const value = typeof token === "string" ? token : await given(token);
     if (!/^[\x21-\x7e]+$/.test(value)) {
       throw new InputRefusedError("the token is empty, or has characters that no token has");
     }
     return value;
+  }
+}
+
+/** Return what the caller's token function gives; the network that it renews by may be away, as the gateway may. */
+async function given(token: () => string | Promise<string>): Promise<string> {
+  try {
+    return await token();
+  } catch (error) {
+    if (error instanceof SlipwayError) throw error;
+    throw new UnreachableError(`no token was given: ${told(error)}`, { cause: error });
   }
 }
 

@@ -204,6 +204,60 @@ describe("a failure", () => {
   });
 });
 
+describe("a token function", () => {
+  const never = (): Promise<string> => new Promise(() => undefined);
+
+  test("that throws, as when the network drops, is asked again", async () => {
+    server.script(json(200, { nodes: [] }));
+    const tokens = [() => Promise.reject(new TypeError("fetch failed")), () => Promise.resolve("token")];
+    expect(await server.client({ token: () => tokens.shift()?.() ?? "" }).nodes()).toEqual([]);
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test.each([new TypeError("fetch failed"), new SyntaxError("no JSON"), "no session"])(
+    "that goes on throwing %s is unreachable, with its cause",
+    async (cause) => {
+      const token = (): string => {
+        throw cause;
+      };
+      const error = await caught(server.client({ token, retries: { attempts: 2 } }).nodes());
+      expect(error).toBeInstanceOf(UnreachableError);
+      expect(error).toMatchObject({ retryable: true, cause });
+    },
+  );
+
+  test("that throws an error of this package ends the call with it", async () => {
+    const reason = new InputRefusedError("nobody is logged in");
+    expect(await caught(server.client({ token: () => Promise.reject(reason) }).nodes())).toBe(reason);
+  });
+
+  test("that never answers is unreachable after a try's time", async () => {
+    const slipway = server.client({ token: never, timeoutSeconds: 0.05, retries: { attempts: 1 } });
+    expect(await caught(slipway.nodes())).toBeInstanceOf(UnreachableError);
+  });
+
+  test("that never answers is left with the signal's reason", async () => {
+    const reason = new Error("enough");
+    const abort = new AbortController();
+    const token = (): Promise<string> => {
+      abort.abort(reason);
+      return never();
+    };
+    await expect(server.client({ token }).nodes({ signal: abort.signal })).rejects.toBe(reason);
+  });
+
+  test("that answers after a try's time has nothing sent", async () => {
+    let give: (token: string) => void = () => undefined;
+    const token = (): Promise<string> => new Promise((resolve) => (give = resolve));
+    const fetch = vi.fn(globalThis.fetch);
+    const slipway = server.client({ token, fetch, timeoutSeconds: 0.05, retries: { attempts: 1 } });
+    expect(await caught(slipway.nodes())).toBeInstanceOf(UnreachableError);
+    give("token");
+    await new Promise(setImmediate);
+    expect(fetch).not.toHaveBeenCalled();
+  });
+});
+
 describe("what does not hold is refused before it is sent", () => {
   test.each(["", "a/b", "..", "a b", "x".repeat(129)])("the job id %j", async (id) => {
     await expect(server.client().projection(id)).rejects.toBeInstanceOf(InputRefusedError);

@@ -82,6 +82,18 @@ describe("a stream", () => {
     expect(server.asked.map(({ headers }) => headers.authorization)).toEqual(["Bearer token-1", "Bearer token-2"]);
   });
 
+  test("goes on when the token function throws, as when the network drops", async () => {
+    server.script(events([reset(1)], "break"), events([change(2)], "open"));
+    const tokens = ["token-1", new TypeError("fetch failed"), "token-2"];
+    const token = async (): Promise<string> => {
+      const next = tokens.shift();
+      if (typeof next !== "string") throw next;
+      return next;
+    };
+    expect(await taken(server.client({ token }).stream(), 2)).toEqual(["reset 1", "change 2"]);
+    expect(positions()).toEqual([undefined, "1"]);
+  });
+
   test("ends with a token that cannot be renewed", async () => {
     server.script(events([reset(1), end("token_expired")], "end"));
     await expect(follow(2)).rejects.toBeInstanceOf(UnauthorizedError);
