@@ -1,5 +1,6 @@
 /** Trying again: how often, how long to wait, and what is worth it. */
 import { SlipwayError } from "./errors.js";
+import { TIMER_MAX_MILLISECONDS } from "./within.js";
 
 /** How often a call is tried. Every call may be repeated: a submit by its idempotency key. Times in seconds. */
 export interface Retries {
@@ -26,7 +27,7 @@ export function backoffSeconds(failures: number, firstSeconds: number, maxSecond
   return whole * (0.5 + Math.random() / 2);
 }
 
-/** Wait; rejects with the signal's reason when it aborts. */
+/** Wait, at most as long as a timer can, 24 days; rejects with the signal's reason when it aborts. */
 export function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
@@ -40,7 +41,7 @@ export function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", stop);
       resolve();
-    }, seconds * MILLISECONDS);
+    }, Math.min(seconds * MILLISECONDS, TIMER_MAX_MILLISECONDS));
     signal?.addEventListener("abort", stop, { once: true });
   });
 }

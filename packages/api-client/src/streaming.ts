@@ -16,7 +16,10 @@ export interface StreamOptions {
   jobId?: string;
   /** The last change that was seen: the stream goes on after it. `0` on a job's stream tells its whole timeline. */
   lastEventId?: number;
-  /** How long the gateway may be away before its error is thrown, in seconds; 120, and `Infinity` is for ever. */
+  /**
+   * How long the gateway may be away before its error is thrown, in seconds; 120, and `Infinity` is for ever. Where it
+   * asks to wait for longer than is left of it, that is at once.
+   */
   patienceSeconds?: number;
   /** How long nothing, not even a heartbeat, may come before the connection counts as broken, in seconds; 45. */
   silenceSeconds?: number;
@@ -102,16 +105,18 @@ export class Following {
 
   /**
    * Bear with a gateway that is away and return the seconds that it asked to wait; throws `error` where it will not
-   * come back, or not for too long.
+   * come back, or not while there is patience left.
    */
   #outlive(error: unknown): number {
     if (!(error instanceof SlipwayError) || !error.retryable) throw error;
     const now = performance.now();
     this.#awaySince ??= now;
     const { patienceSeconds = PATIENCE_SECONDS, onOutage } = this.options;
-    if (now - this.#awaySince > patienceSeconds * MILLISECONDS) throw error;
+    const askedSeconds = error.retryAfterSeconds ?? 0;
+    const leftSeconds = patienceSeconds - (now - this.#awaySince) / MILLISECONDS;
+    if (askedSeconds > leftSeconds) throw error;
     this.#failures += 1;
     onOutage?.(error);
-    return error.retryAfterSeconds ?? 0;
+    return askedSeconds;
   }
 }

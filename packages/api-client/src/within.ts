@@ -1,7 +1,7 @@
 /** Bounding work by a time and a signal. */
 
 const MILLISECONDS = 1000;
-const TIMER_MAX_MILLISECONDS = 2 ** 31 - 1; // a longer one would fire at once
+export const TIMER_MAX_MILLISECONDS = 2 ** 31 - 1; // a longer one would fire at once
 
 export interface Bounds {
   /** How long the work may take; for ever when undefined or `Infinity`. */

@@ -124,6 +124,24 @@ describe("a stream", () => {
     await expect(follow(2, { patienceSeconds: 0 })).rejects.toBeInstanceOf(UnreachableError);
   });
 
+  test("tells at once of a Retry-After that is longer than the patience that is left", async () => {
+    server.script(problem(503, "execution_unavailable", true, { "Retry-After": "2" }));
+    const outages: unknown[] = [];
+    const told = follow(1, { patienceSeconds: 1, onOutage: (error) => outages.push(error) });
+    await expect(told).rejects.toMatchObject({ code: "execution_unavailable", retryAfterSeconds: 2 });
+    expect(server.asked).toHaveLength(1);
+    expect(outages).toEqual([]);
+  });
+
+  test("with patience for ever does not ask again while a gateway has it wait, however long", async () => {
+    server.script(problem(503, "execution_unavailable", true, { "Retry-After": "9999999" }));
+    const abort = new AbortController();
+    const onOutage = (): void => void setTimeout(() => abort.abort(new Error("enough")), 50);
+    const told = follow(1, { patienceSeconds: Infinity, onOutage, signal: abort.signal });
+    await expect(told).rejects.toThrow("enough");
+    expect(server.asked).toHaveLength(1);
+  });
+
   test("passes over events that are newer than it, and heartbeats", async () => {
     server.script(events([": heartbeat\n\n", "event: weather\nid: 9\ndata: rain\n\n", change(2)], "open"));
     expect(await follow(1)).toEqual(["change 2"]);
