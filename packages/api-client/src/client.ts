@@ -28,6 +28,7 @@ import { within } from "./within.js";
 const TIMEOUT_SECONDS = 30; // of one try: a durable accept takes milliseconds, a slow network its time
 const PAGE_MAX = 200;
 const ID_PATTERN = /^[A-Za-z0-9._~-]{1,128}$/;
+const WAIT_LEAST_SECONDS = 1; // so that a job that has ended is told of, however little time there is
 const EVENT_STREAM = "text/event-stream";
 const HTTP_OK = 200;
 const IDEMPOTENT_REPLAYED_HEADER = "Idempotent-Replayed";
@@ -60,7 +61,7 @@ export interface CancelOptions extends CallOptions {
 }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to wait, in seconds; for ever without. */
+  /** How long to wait, in seconds; for ever without, and a second at least. */
   timeoutSeconds?: number;
   patienceSeconds?: number;
 }
@@ -204,8 +205,9 @@ export class Slipway {
 
   /** Return the job's projection once it is terminal; throws WaitTimeoutError, and as `stream` does. */
   wait(jobId: string, options: WaitOptions = {}): Promise<Projection> {
-    const { timeoutSeconds: seconds, signal, ...others } = options;
-    const late = (): Error => new WaitTimeoutError(`${jobId} is not at its end after ${seconds} s`);
+    const { timeoutSeconds, signal, ...others } = options;
+    const seconds = timeoutSeconds === undefined ? undefined : Math.max(timeoutSeconds, WAIT_LEAST_SECONDS);
+    const late = (): Error => new WaitTimeoutError(`${jobId} is not at its end after ${timeoutSeconds} s`);
     return within((stop) => {
       const rest = { ...others, signal: stop };
       return ended(this.stream({ ...rest, jobId }), () => this.projection(jobId, rest));

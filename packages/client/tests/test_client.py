@@ -90,12 +90,20 @@ def test_jobs_are_read_page_after_page_and_no_further_than_asked_for(client, wir
 
 
 def test_a_chosen_workspace_is_named_on_reads_and_cancels(wire, said):
-    wire.on("GET", "/api/runtime/nodes", said.ok(NodeList(nodes=[])))
+    wire.on("GET", "/api/runtime/jobs/j1/projection", said.ok(said.projection()))
     wire.on("POST", "/api/runtime/jobs/j1:cancel", said.ok(_cancelled(said), 202))
     client = Slipway("http://gateway.test/", said.token(("w1", "w2")), workspace_id="w2", transport=wire.transport())
-    client.nodes()
+    client.projection("j1")
     client.cancel("j1")
     assert [request.query for request in wire.requests] == [{"workspace_id": ["w2"]}] * 2
+
+
+def test_the_tenants_nodes_are_asked_for_without_a_workspace(wire, said):
+    """The gateway refuses a parameter that a call does not have."""
+    wire.on("GET", "/api/runtime/nodes", said.ok(NodeList(nodes=[said.node()])))
+    client = Slipway("http://gateway.test/", said.token(("w1", "w2")), workspace_id="w2", transport=wire.transport())
+    assert [node.node_name for node in client.nodes()] == ["lab"]
+    assert wire.requests[-1].query == {}
 
 
 def test_a_token_of_several_workspaces_must_be_told_which_to_submit_in(wire, said):

@@ -1,12 +1,13 @@
 """Both clients against a real gateway: streams through a kill, waiting, traces."""
 
 import asyncio
+import subprocess
 import threading
 import time
 
 import pytest
 from job_world import JobWorld
-from local_stack import Gateway
+from local_stack import BIN, TENANT, USER, Gateway
 
 from slipway import AsyncSlipway, Slipway, WaitTimeoutError
 from slipway.errors import IdempotencyConflictError, JobNotFoundError, JobTerminalError, UnauthorizedError
@@ -207,3 +208,35 @@ def test_a_watch_of_another_workspaces_job_is_told_that_there_is_none(gateway, w
 def test_a_stream_with_a_token_that_does_not_hold_is_refused(world):
     with Slipway(world.url, world.token[:-4] + "AAAA") as client, pytest.raises(UnauthorizedError):
         next(client.stream())
+
+
+@pytest.fixture
+def of_two_workspaces(gateway, world):
+    """A token that lists a second workspace, so that each call has to say which it means where it is a workspace's."""
+    argv = [str(BIN / "slipway-gateway"), "dev-token", "--tenant", TENANT, "--user", USER, "--data-dir"]
+    argv += [str(gateway.data_dir), "--workspace", world.workspace, "--workspace", "other"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.tenant_boundary("reads")
+def test_every_call_is_taken_from_a_token_of_several_workspaces(world, of_two_workspaces):
+    with Slipway(world.url, of_two_workspaces, workspace_id=world.workspace) as client:
+        command = client.prepare(input_uri="https://inputs.example/job.yaml", job_id="of-two", node=world.node.node_id)
+        assert command.workspace_id == world.workspace
+        client.submit_command(command)
+        client.submit_many([command])
+        assert world.node.node_id in [node.management_node_id for node in client.nodes()]
+        assert [job.job_id for job in client.jobs()] == ["of-two"]
+        assert client.job("of-two").projection.change == client.projection("of-two").change == 1
+        assert len(client.timeline("of-two")) == 1
+        assert next(client.stream()).change == next(client.stream("of-two", after=0)).change == 1
+        client.cancel("of-two")
+        assert client.wait("of-two", timeout_seconds=10).projection_state == "cancelled"
+
+
+def test_a_wait_without_time_tells_of_a_job_that_has_ended(client, world):
+    job = world.submit()
+    with pytest.raises(WaitTimeoutError):
+        client.wait(job["job_id"], timeout_seconds=0)
+    world.report(job, *WHOLE)
+    assert client.wait(job["job_id"], timeout_seconds=0).projection_state == "succeeded"

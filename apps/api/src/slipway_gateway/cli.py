@@ -65,7 +65,7 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
 def dev_token(
     *,
     tenant: str,
-    workspace: list[str],
+    workspace: Annotated[list[str], Parameter(negative="")],
     user: str,
     role: str = "member",
     ttl_seconds: int = 43_200,

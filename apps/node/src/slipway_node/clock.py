@@ -32,7 +32,11 @@ class Clock:
         return None if moment is None else moment + self._skew
 
     def learn(self, date: str | None, asked_at: datetime) -> None:
-        """Take in an answer's ``Date`` header; ``asked_at`` is :meth:`system` when the request went out."""
+        """Take in an answer's ``Date`` header; ``asked_at`` is :meth:`system` when the request went out.
+
+        A server may have written the header at any moment between: of a long poll it tells next to nothing. So what is
+        known is kept for as long as it may be so.
+        """
         if date is None:
             return
         try:
@@ -42,5 +46,7 @@ class Clock:
         answered_at = self._system()
         # The gateway's clock was within [told, told + 1 s) at some moment between asking and answering.
         behind, ahead = told - answered_at, told + timedelta(seconds=1) - asked_at
+        if behind <= self._skew <= ahead:
+            return
         middle = (behind + ahead) / 2
         self._skew = middle if abs(middle.total_seconds()) > TOLERATED_SECONDS else timedelta()

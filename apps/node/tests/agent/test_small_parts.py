@@ -69,6 +69,16 @@ def test_the_corrected_clock_is_within_its_tolerance_and_what_the_header_cannot_
     assert abs(clock.now() - moment[0]) <= timedelta(seconds=TOLERATED_SECONDS + untold)
 
 
+def test_a_long_poll_whose_date_is_of_its_begin_changes_no_clock_that_was_right():
+    """A server writes the header when the request comes, or with its answer, or between."""
+    moment = [NOW]
+    clock = Clock(lambda: moment[0])
+    asked_at = clock.system()
+    moment[0] += timedelta(seconds=20)
+    clock.learn(format_datetime(asked_at, usegmt=True), asked_at)
+    assert clock.skew_seconds == 0
+
+
 @pytest.mark.parametrize("date", [None, "", "yesterday"])
 def test_a_date_that_is_none_changes_nothing(date):
     clock = Clock(lambda: NOW)

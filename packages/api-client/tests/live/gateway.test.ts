@@ -64,6 +64,7 @@ describeLive("at a gateway", () => {
     await slipway.submit(gateway.draft("cancelled"));
     expect((await slipway.cancel("cancelled")).projection_state).toBe("cancelled");
     expect((await slipway.wait("cancelled")).projection_state).toBe("cancelled");
+    expect((await slipway.wait("cancelled", { timeoutSeconds: 0 })).projection_state).toBe("cancelled");
   });
 
   test("a job's stream tells its whole timeline from the position 0", async () => {

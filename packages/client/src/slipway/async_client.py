@@ -199,7 +199,7 @@ class AsyncSlipway:
 
     async def nodes(self) -> list[NodeView]:
         """Return the tenant's nodes, by name."""
-        return (await self._gateway.send(calls.nodes(self._workspace_id))).body.nodes
+        return (await self._gateway.send(calls.nodes())).body.nodes
 
     async def _timeline(self, job_id: str, within_seconds: float = math.inf) -> Timeline:
         call = calls.timeline(job_id, self._workspace_id)

@@ -72,9 +72,9 @@ def jobs(query: Query) -> Call[JobPage]:
     return Call("GET", f"{_RUNTIME}/jobs", JobPage, query=query)
 
 
-def nodes(workspace_id: str | None) -> Call[NodeList]:
-    """Return the read of the tenant's nodes."""
-    return Call("GET", f"{_RUNTIME}/nodes", NodeList, query={"workspace_id": workspace_id})
+def nodes() -> Call[NodeList]:
+    """Return the read of the tenant's nodes, which are no workspace's."""
+    return Call("GET", f"{_RUNTIME}/nodes", NodeList)
 
 
 def stream_path(job_id: str | None) -> str:

@@ -243,7 +243,7 @@ class Slipway:
 
     def nodes(self) -> list[NodeView]:
         """Return the tenant's nodes, by name."""
-        return self._gateway.send(calls.nodes(self._workspace_id)).body.nodes
+        return self._gateway.send(calls.nodes()).body.nodes
 
     def _timeline(self, job_id: str, within_seconds: float = math.inf) -> Timeline:
         return self._gateway.send(calls.timeline(job_id, self._workspace_id), within_seconds=within_seconds).body

@@ -29,6 +29,7 @@ SLOWEST_SECONDS = 5.0
 IDLE_SHARE = 0.05  # a change is seen at most a twentieth later than it took to come
 OUTAGE_PATIENCE_SECONDS = 120.0  # a gateway that restarts, or a laptop that changes networks
 SILENCE_SECONDS = 3 * STREAM_HEARTBEAT_SECONDS  # a stream that misses that many heartbeats is dead
+FIRST_LOOK_SECONDS = 1.0  # for whoever has no time at all: to ask with none is to ask how it stands
 LOOK_UP_SECONDS = STREAM_HEARTBEAT_SECONDS * 2 / 3  # between heartbeats, which tell a caller with a time limit nothing
 TAKE_UP_SECONDS = 0.2  # before a broken stream is taken up again
 OUTAGES_APART_SECONDS = 15.0  # what fails again sooner is one outage, as of streams alone where looks are answered
@@ -68,6 +69,7 @@ class Patience:
     _away_since: float | None = None
     _failed_at: float = -math.inf
     _asked_seconds: float = 0.0
+    _looked: bool = False
 
     def __post_init__(self) -> None:
         self._began = self._moved = self.clock.now()
@@ -99,17 +101,27 @@ class Patience:
         self._failed_at = now + self._asked_seconds
 
     def rest(self) -> float | None:
-        """Return what is left of the caller's time, as another wait's; None is for ever. Raises WaitTimeoutError."""
-        return None if self.timeout_seconds is None else self.left()
+        """Return what is left of the caller's time, as another wait's; None is for ever."""
+        return None if self.timeout_seconds is None else max(0.0, self._unspent(self.timeout_seconds))
+
+    def look(self) -> float:
+        """Return how many seconds a look may take; the first is made in any case. Raises WaitTimeoutError."""
+        if self.timeout_seconds is None or self._looked:
+            return self.left()
+        self._looked = True
+        return max(FIRST_LOOK_SECONDS, self._unspent(self.timeout_seconds))
 
     def left(self) -> float:
         """Return how many seconds the caller still waits; raises WaitTimeoutError when there are none."""
         if self.timeout_seconds is None:
             return math.inf
-        left = self.timeout_seconds - (self.clock.now() - self._began)
+        left = self._unspent(self.timeout_seconds)
         if left <= 0:
             raise WaitTimeoutError(f"the job is not at its end after {self.timeout_seconds:g} s")
         return left
+
+    def _unspent(self, seconds: float) -> float:
+        return seconds - (self.clock.now() - self._began)
 
     def pause(self) -> float:
         """Return how long to wait before the next try: at least as long as the gateway asked for."""
@@ -195,7 +207,7 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
     """
     while True:
         try:
-            for entry in followed.seen(look(patience.left())):
+            for entry in followed.seen(look(patience.look())):
                 patience.moved()
                 yield entry
             patience.answered()
@@ -232,7 +244,7 @@ async def changes_async(
     """Yield as :func:`changes` does."""
     while True:
         try:
-            for entry in followed.seen(await look(patience.left())):
+            for entry in followed.seen(await look(patience.look())):
                 patience.moved()
                 yield entry
             patience.answered()
