@@ -5,10 +5,10 @@ help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## run two real jobs from submit to visible result; leaves nothing running
-	@scripts/bootstrap.sh demo && .venv/bin/python tools/demo.py
+	@scripts/bootstrap.sh demo && exec .venv/bin/python tools/demo.py
 
 dev: ## keep a gateway and a node up, and print URL, token and next commands
-	@scripts/bootstrap.sh demo && .venv/bin/python tools/demo.py --keep
+	@scripts/bootstrap.sh demo && exec .venv/bin/python tools/demo.py --keep
 
 test: ## everything; as root it installs and starts the services that tests need
 	@scripts/test.sh

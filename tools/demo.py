@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".slipway" / "demo"
 SAMPLES = ROOT / "samples"
 PREFERRED_PORT = 8700
+LOOK_SECONDS = 1.0
 PSEUDOS = Path("/usr/share/espresso/pseudo")  # where Debian puts them
 
 console = Console(highlight=False)
@@ -93,8 +94,8 @@ def where(jobs: list[dict[str, object]]) -> None:
             console.print(f"  provenance  {projection['result_ref']['metadata_uri']}", soft_wrap=True)
 
 
-def stay_up(gateway: Gateway, token: str) -> None:
-    """Print what to do next and wait for an interrupt."""
+def stay_up(gateway: Gateway, node: Node, token: str) -> None:
+    """Print what to do next, and stay until a signal; raises StackError when a part has ended."""
     console.print(f"\nSlipway is up: [bold]{gateway.url}[/bold]     (Ctrl-C ends it)\n")
     print(f"export PATH={BIN}:$PATH")
     print(f"export SLIPWAY_URL={gateway.url}")
@@ -102,7 +103,11 @@ def stay_up(gateway: Gateway, token: str) -> None:
     print("slipway submit samples/copper-eos --watch")
     print("slipway jobs")
     print('curl -H "Authorization: Bearer $SLIPWAY_TOKEN" $SLIPWAY_URL/api/runtime/jobs', flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    while True:
+        for part in (gateway.process, node.process):
+            if not part.running():
+                raise StackError(f"the {part.name} has ended; its log is {part.log}")
+        time.sleep(LOOK_SECONDS)
 
 
 def main(arguments: list[str]) -> int:
@@ -125,12 +130,18 @@ def main(arguments: list[str]) -> int:
         console.print(result_table(jobs))
         where(jobs)
         if keep:
-            stay_up(gateway, token)
+            stay_up(gateway, node, token)
     console.print("\nstopped; nothing is left running. `make dev` keeps it up.")
     return 0
 
 
+def _end(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs begin with SIGINT ignored
+        signal.signal(number, _end)
     try:
         sys.exit(main(sys.argv[1:]))
     except StackError as error:
