@@ -100,7 +100,7 @@ async def _hung_up(_request: Request, _error: Exception) -> Response:
 
 async def _store_unavailable(request: Request, error: Exception) -> Response:
     trace_id = context.trace_id_of(request)
-    logs.failed("product store unavailable", trace_id=trace_id, reason=str(error))
+    logs.failed("product store unavailable", context.known_of(request), trace_id=trace_id, reason=str(error))
     return render(ContractError(Code.PRODUCT_STORE_UNAVAILABLE, "the product store did not answer"), trace_id)
 
 
@@ -122,5 +122,5 @@ async def _no_such_route(request: Request, error: Any) -> Response:
 
 async def _internal_error(request: Request, error: Exception) -> Response:
     trace_id = context.trace_id_of(request)
-    logs.failed("internal error", trace_id=trace_id, error=error)
+    logs.failed("internal error", context.known_of(request), trace_id=trace_id, error=error)
     return render(ContractError(Code.INTERNAL_ERROR, "a fault of the gateway; the trace id finds it"), trace_id)

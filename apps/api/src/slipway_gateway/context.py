@@ -24,6 +24,7 @@ from slipway_gateway.usecases.submit import KnownNodes
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 BEARER = "bearer "
+_NAMED_IN_PATHS = ("job_id", "management_node_id")
 
 
 def utc_now() -> datetime:
@@ -75,8 +76,8 @@ def know(request: Request, **fields: str) -> None:
 
 
 def known_of(request: Request) -> dict[str, str]:
-    """Return what is known of the request: the job of its path, and what was noted."""
-    named = {"job_id": request.path_params["job_id"]} if "job_id" in request.path_params else {}
+    """Return what is known of the request: the job or node of its path, and what was noted."""
+    named = {name: request.path_params[name] for name in _NAMED_IN_PATHS if name in request.path_params}
     return {**named, **request.scope.get("slipway.known", {})}
 
 

@@ -48,9 +48,11 @@ def _as_json(line: Mapping[str, Any], **_json_options: object) -> bytes:
     return to_json(line, fallback=str)
 
 
-def failed(event: str, *, trace_id: str, error: Exception | None = None, **fields: str) -> None:
-    """Log a fault; ``error`` with its traceback."""
-    _log.error(event, exc_info=error, trace_id=trace_id, **fields)
+def failed(
+    event: str, known: Mapping[str, str], *, trace_id: str, error: Exception | None = None, **fields: str
+) -> None:
+    """Log a fault; ``error`` with its traceback; ``known`` is what the request was about."""
+    _log.error(event, exc_info=error, trace_id=trace_id, **known, **fields)
 
 
 def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:

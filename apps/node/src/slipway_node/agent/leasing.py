@@ -6,7 +6,7 @@ from http import HTTPStatus
 import structlog
 
 from slipway_contracts.errors import Code
-from slipway_contracts.node_protocol import LEASE_MAX_COMMANDS, AckOutcome, AckRequest, LeaseRequest
+from slipway_contracts.node_protocol import LEASE_MAX_COMMANDS, AckOutcome, AckRequest, LeaseRequest, NodeCommand
 from slipway_node.agent.context import Context
 from slipway_node.agent.logs import fields_of
 from slipway_node.gateway_client import (
@@ -75,7 +75,7 @@ class Leasing:
         for command in commands:
             with self._context.tracing.step("take", command):
                 pass  # a moment: it is in the journal
-            _log.info("command_journaled", **fields_of(command), kind=command.kind.value, command_id=command.command_id)
+            _tell("command_journaled", command)
         return [command.command_id for command in commands]
 
     async def _ack(self, command_ids: Sequence[str]) -> None:
@@ -88,8 +88,9 @@ class Leasing:
         held = [outcome.command_id for outcome in answer.outcomes if outcome.status == HTTPStatus.OK]
         dropped = [outcome.command_id for outcome in answer.outcomes if _is_withdrawn(outcome)]
         await self._context.journal.call(Journal.record_acks, held, dropped)
-        for command_id in dropped:
-            _log.info("command_dropped", command_id=command_id)
+        if dropped:
+            for command in await self._context.journal.call(Journal.commands, dropped):
+                _tell("command_dropped", command)
         self._context.wakes.starting()
         self._context.wakes.cancelling()
 
@@ -98,6 +99,10 @@ class Leasing:
         if epoch is None:
             raise AssertionError("leased before the start was answered")
         return epoch
+
+
+def _tell(event: str, command: NodeCommand) -> None:
+    _log.info(event, **fields_of(command), kind=command.kind.value, command_id=command.command_id)
 
 
 def _is_withdrawn(outcome: AckOutcome) -> bool:

@@ -1,5 +1,6 @@
 """The agent's log: a JSON object a line, with the contract's fields and without payloads, tokens or keys."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -9,6 +10,17 @@ import structlog
 
 from slipway_contracts.execution_event import ExecutionEvent
 from slipway_contracts.node_protocol import NodeCommand
+
+_EVENT_FIELDS = (
+    "trace_id",
+    "tenant_id",
+    "workspace_id",
+    "job_id",
+    "submission_id",
+    "execution_id",
+    "event_id",
+    "state",
+)
 
 
 def configure(level: str, management_node_id: str | None, file: Path | None = None) -> None:
@@ -49,3 +61,10 @@ def fields_of_event(event: ExecutionEvent) -> dict[str, str]:
         "event_id": event.event_id,
         "state": event.state.value,
     }
+
+
+def fields_of_body(body: str) -> dict[str, str]:
+    """Return the log fields of an event as the outbox has it."""
+    # Not read as the model: what an older version wrote must not end the agent for the sake of a line.
+    told = json.loads(body)
+    return {name: told[name] for name in _EVENT_FIELDS if name in told}

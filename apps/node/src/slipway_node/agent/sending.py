@@ -8,6 +8,7 @@ import structlog
 from slipway_contracts.errors import Code
 from slipway_contracts.execution_event import EVENT_BATCH_MAX, BatchIngestResponse, EventOutcome
 from slipway_node.agent.context import Context
+from slipway_node.agent.logs import fields_of_body
 from slipway_node.gateway_client import (
     GatewayRefusedError,
     GatewayUnreachableError,
@@ -143,9 +144,7 @@ class Sending:
             self._context.sight.last_contact = self._context.now()
         for event, delivery in zip(batch, deliveries, strict=True):
             if delivery.state is OutboxState.DEAD:
-                _log.error(
-                    "dead_letter", event_id=event.event_id, submission_id=event.submission_id, refusal=delivery.refusal
-                )
+                _log.error("dead_letter", **fields_of_body(event.body), refusal=delivery.refusal)
 
 
 def _of_one_trace(batch: Sequence[OutboxEvent]) -> list[OutboxEvent]:

@@ -82,6 +82,14 @@ class Journal:
         )
         return [row["command_id"] for row in rows]
 
+    def commands(self, command_ids: Sequence[str]) -> list[NodeCommand]:
+        """Return those of the commands that are written down, oldest first."""
+        rows = self._connection.execute(
+            "SELECT envelope FROM commands WHERE command_id IN (SELECT value FROM json_each(?)) ORDER BY position",
+            (json.dumps(list(command_ids)),),
+        )
+        return [NodeCommand.model_validate_json(row["envelope"]) for row in rows]
+
     def record_acks(self, held: Sequence[str], dropped: Sequence[str]) -> None:
         """Write down which commands the gateway said are this node's, and which it has withdrawn."""
         with self._writing() as connection:
