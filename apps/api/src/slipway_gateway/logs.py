@@ -1,6 +1,7 @@
 """The gateway's log: JSON lines with the contract's fields; never a secret, a token or a payload."""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import structlog
 from pydantic_core import to_json
 
 from slipway_contracts.cancel_job_command import CancelAccepted
+from slipway_contracts.fields import ID_PATTERN
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_gateway import tracing
 from slipway_gateway.ports import NodeRecord, Scope
@@ -18,6 +20,10 @@ from slipway_gateway.usecases.submit import Submitted
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
+_ID = re.compile(ID_PATTERN)
+# A part of a path is an id or a word, and may name an action; none is as long as a user's or a node's token.
+_PART = re.compile(r"[A-Za-z0-9._~-]{0,128}(:[A-Za-z-]{1,16})?")
+_PATH_PARTS = 6  # of the longest, /api/runtime/nodes/{id}/commands:lease, with what stands before its first slash
 _EVENT_FIELDS = (
     "trace_id",
     "tenant_id",
@@ -52,7 +58,7 @@ def failed(
     event: str, known: Mapping[str, str], *, trace_id: str, error: Exception | None = None, **fields: str
 ) -> None:
     """Log a fault; ``error`` with its traceback; ``known`` is what the request was about."""
-    _log.error(event, exc_info=error, trace_id=trace_id, **known, **fields)
+    _log.error(event, exc_info=error, trace_id=trace_id, **_ids_among(known), **fields)
 
 
 def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -77,7 +83,8 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
 
 def refused(error: ContractError, *, trace_id: str, method: str, path: str, **known: str) -> None:
     """Log a refusal, so that the trace id of the answer is found; ``known`` is what the request was about."""
-    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, method=method, path=path, **known)
+    about = _ids_among(known) | {"method": method, "path": _ours(path)}
+    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, **about)
 
 
 def about(command: SubmitJobCommand) -> dict[str, str]:
@@ -104,7 +111,7 @@ def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome) -> No
     fields: dict[str, Any] = {"management_node_id": node.management_node_id}
     if isinstance(outcome, ContractError):
         said = {name: event.get(name, event.get(_camel(name))) for name in (*_EVENT_FIELDS, "state")}
-        fields |= {name: value for name, value in said.items() if isinstance(value, str)}
+        fields |= _ids_among(said)
         _tell("event refused", logging.WARNING, code=outcome.code, **fields)
         return
     fields |= {name: getattr(outcome.event, name) for name in _EVENT_FIELDS}
@@ -112,6 +119,17 @@ def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome) -> No
     if outcome.event.scheduler_ref is not None:
         fields["slurm_job_id"] = outcome.event.scheduler_ref.slurm_job_id
     _tell("event applied", idempotent=outcome.idempotent, **fields)
+
+
+def _ids_among(said: Mapping[str, object]) -> dict[str, str]:
+    """Return what is an id by the contract's pattern: whatever else was said may be a payload, of any length."""
+    return {name: value for name, value in said.items() if isinstance(value, str) and _ID.fullmatch(value)}
+
+
+def _ours(path: str) -> str:
+    """Return ``path`` with an ellipsis for what no path of ours can have: a caller may put anything there."""
+    parts = path.split("/", _PATH_PARTS)
+    return "/".join(part if _PART.fullmatch(part) else "…" for part in parts)
 
 
 def _camel(name: str) -> str:

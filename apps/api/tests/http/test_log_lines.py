@@ -1,12 +1,18 @@
 """What the gateway's log tells of what it accepted and refused."""
 
+import contextlib
 import json
+import urllib.error
 
 import httpx
 import pytest
 from job_world import JobWorld
 from local_stack import Gateway, StackError
 
+from slipway_contracts.execution_event import ExecutionState
+
+LINE_MAX_CHARACTERS = 2_000
+SECRET = "SECRET 77ab "  # with blanks, as a payload has them and no id does
 pytestmark = pytest.mark.timeout(60)
 
 
@@ -21,6 +27,10 @@ def world(tmp_path):
 def lines_of(world: JobWorld, job_id: str) -> list[dict]:
     lines = [json.loads(line) for line in world.gateway.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("job_id") == job_id]
+
+
+def text_of(world: JobWorld) -> str:
+    return world.gateway.log.read_text()
 
 
 def refused_command(world: JobWorld, job_id: str) -> dict:
@@ -53,3 +63,46 @@ def test_a_refusals_line_says_whose_request_it_was_and_of_which_job(world):
     lines = lines_of(world, "wanted")
     assert [line["code"] for line in lines] == ["policy_rejected", "job_not_found", "job_not_found"]
     assert {(line["tenant_id"], line["workspace_id"]) for line in lines} == {("lab", "physics")}
+
+
+NAMES = (
+    "trace_id",
+    "tenant_id",
+    "workspace_id",
+    "job_id",
+    "submission_id",
+    "execution_id",
+    "event_id",
+    "state",
+)
+
+
+@pytest.mark.parametrize("call", ["jobs/{job_id}/events", "events:batchIngest"])
+def test_a_refused_events_line_tells_ids_only(world, call):
+    job = world.submit("told")
+    path = f"/api/runtime/{call.format(**job)}"
+    for name in NAMES:
+        for said in (SECRET, "x" * 13_000):
+            event = {**world.event(job, ExecutionState.ACCEPTED), name: said}
+            body = {"events": [event]} if call.startswith("events") else event
+            with contextlib.suppress(urllib.error.HTTPError):
+                world.node.post(path, body)
+    refused = [line for line in text_of(world).splitlines() if "event refused" in line]
+    assert len(refused) == 2 * len(NAMES)
+    assert not [line for line in refused if SECRET in line or len(line) > LINE_MAX_CHARACTERS]
+    assert all(json.loads(line).keys() & set(NAMES) for line in refused)  # what is an id stays
+
+
+def test_a_refused_events_line_tells_the_word_that_was_not_known(world):
+    event = {**world.event(world.submit("told"), ExecutionState.ACCEPTED), "state": "on_fire"}
+    with pytest.raises(urllib.error.HTTPError):
+        world.node.post("/api/runtime/jobs/told/events", event)
+    assert [line["state"] for line in lines_of(world, "told") if line["event"] == "event refused"] == ["on_fire"]
+
+
+@pytest.mark.parametrize("part", [SECRET, "x" * 13_000])
+def test_a_refusals_line_tells_no_part_of_a_path_that_is_no_id(world, part):
+    answer = httpx.get(f"{world.url}/api/runtime/jobs/{part}/timeline", headers={"Authorization": "Bearer x"})
+    (line,) = [line for line in text_of(world).splitlines() if answer.json()["trace_id"] in line]
+    told = json.loads(line)
+    assert (told["path"], told.get("job_id")) == ("/api/runtime/jobs/…/timeline", None)
