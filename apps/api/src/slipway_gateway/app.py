@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from slipway_contracts.errors import Code
 from slipway_contracts.problem import FieldError
-from slipway_gateway import context, logs
+from slipway_gateway import context, logs, refusing
 from slipway_gateway.auth.dev_issuer import ISSUER, signing_key
 from slipway_gateway.auth.nodes import NodeTokens
 from slipway_gateway.auth.users import UserTokens, keys_of_jwks
@@ -20,7 +21,6 @@ from slipway_gateway.metrics import Metrics
 from slipway_gateway.openapi import describe
 from slipway_gateway.ports import StoreUnavailableError
 from slipway_gateway.problems import ContractError
-from slipway_gateway.rendering import render
 from slipway_gateway.routes import events, health, jobs, nodes, streams
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
@@ -86,11 +86,11 @@ def build(lifespan: Lifespan | None = None) -> FastAPI:
 
 
 async def _contract_error(request: Request, error: Any) -> Response:
-    trace_id = context.trace_id_of(request)
-    context.services_of(request).metrics.refused(error.code)
-    known = context.known_of(request)
-    logs.refused(error, trace_id=trace_id, method=request.method, path=request.url.path, **known)
-    return render(error, trace_id)
+    return _refuse(request, error)
+
+
+def _refuse(request: Request, refusal: ContractError, log: refusing.Log = logs.refused) -> Response:
+    return refusing.refuse(request, refusal, context.services_of(request).metrics, log)
 
 
 async def _hung_up(_request: Request, _error: Exception) -> Response:
@@ -99,9 +99,8 @@ async def _hung_up(_request: Request, _error: Exception) -> Response:
 
 
 async def _store_unavailable(request: Request, error: Exception) -> Response:
-    trace_id = context.trace_id_of(request)
-    logs.failed("product store unavailable", context.known_of(request), trace_id=trace_id, reason=str(error))
-    return render(ContractError(Code.PRODUCT_STORE_UNAVAILABLE, "the product store did not answer"), trace_id)
+    refusal = ContractError(Code.PRODUCT_STORE_UNAVAILABLE, "the product store did not answer")
+    return _refuse(request, refusal, partial(logs.failed, "product store unavailable", reason=str(error)))
 
 
 async def _invalid_request(request: Request, error: Any) -> Response:
@@ -110,17 +109,16 @@ async def _invalid_request(request: Request, error: Any) -> Response:
         for entry in error.errors()
     ]
     code = Code.INVALID_EVENT if request.scope["route"].tags == events.router.tags else Code.INVALID_REQUEST
-    return await _contract_error(request, ContractError(code, "the path or query does not hold", errors))
+    return _refuse(request, ContractError(code, "the path or query does not hold", errors))
 
 
 async def _no_such_route(request: Request, error: Any) -> Response:
     code = Code.METHOD_NOT_ALLOWED if error.status_code == 405 else Code.NOT_FOUND  # noqa: PLR2004 - HTTP's number
-    answer = render(ContractError(code, f"{request.method} {request.url.path}"), context.trace_id_of(request))
+    answer = _refuse(request, ContractError(code, f"{request.method} {request.url.path}"))
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _internal_error(request: Request, error: Exception) -> Response:
-    trace_id = context.trace_id_of(request)
-    logs.failed("internal error", context.known_of(request), trace_id=trace_id, error=error)
-    return render(ContractError(Code.INTERNAL_ERROR, "a fault of the gateway; the trace id finds it"), trace_id)
+    refusal = ContractError(Code.INTERNAL_ERROR, "a fault of the gateway; the trace id finds it")
+    return _refuse(request, refusal, partial(logs.failed, "internal error", error=error))

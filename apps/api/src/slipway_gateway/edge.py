@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from fastapi import Request
+
 from slipway_contracts.errors import Code
 from slipway_contracts.node_protocol import HEARTBEAT_MAX_BYTES
 from slipway_contracts.submit_job_command import BATCH_MAX_BYTES, COMMAND_MAX_BYTES
 from slipway_gateway.metrics import Metrics
 from slipway_gateway.problems import ContractError
-from slipway_gateway.rendering import render
+from slipway_gateway.refusing import refuse
 from slipway_gateway.tracing import Traced
 
 if TYPE_CHECKING:
@@ -118,8 +120,7 @@ class Edge:
             await self._app(scope, receive, answer)
 
     async def _refuse(self, code: Code, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
-        self._metrics.refused(code)
-        answer = render(ContractError(code, detail), scope["slipway.trace_id"])
+        answer = refuse(Request(scope), ContractError(code, detail), self._metrics)
         answer.headers["Connection"] = "close"  # the body was not read, so the connection cannot be used again
         await answer(scope, receive, send)
 

@@ -55,10 +55,10 @@ def _as_json(line: Mapping[str, Any], **_json_options: object) -> bytes:
 
 
 def failed(
-    event: str, known: Mapping[str, str], *, trace_id: str, error: Exception | None = None, **fields: str
+    event: str, refusal: ContractError, about: Mapping[str, str], *, error: Exception | None = None, **fields: str
 ) -> None:
-    """Log a fault; ``error`` with its traceback; ``known`` is what the request was about."""
-    _log.error(event, exc_info=error, trace_id=trace_id, **_ids_among(known), **fields)
+    """Log a fault as ``event``; ``error`` with its traceback."""
+    _log.error(event, exc_info=error, code=refusal.code, **about, **fields)
 
 
 def _tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -81,10 +81,14 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
     )
 
 
-def refused(error: ContractError, *, trace_id: str, method: str, path: str, **known: str) -> None:
-    """Log a refusal, so that the trace id of the answer is found; ``known`` is what the request was about."""
-    about = _ids_among(known) | {"method": method, "path": _ours(path)}
-    _tell("request refused", logging.WARNING, trace_id=trace_id, code=error.code, **about)
+def refused(refusal: ContractError, about: Mapping[str, str]) -> None:
+    """Log a refusal; ``about`` is what the request was about, its trace id first of all."""
+    _tell("request refused", logging.WARNING, code=refusal.code, **about)
+
+
+def about_request(trace_id: str, method: str, path: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields by which the line of a refused request is found."""
+    return {"trace_id": trace_id, "method": method, "path": _ours(path), **_ids_among(known)}
 
 
 def about(command: SubmitJobCommand) -> dict[str, str]:
@@ -106,12 +110,14 @@ def cancel_recorded(scope: Scope, accepted: CancelAccepted) -> None:
     )
 
 
-def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome) -> None:
-    """Log what became of an event."""
+def ingested(node: NodeRecord, event: Mapping[str, Any], outcome: Outcome, *, request_trace_id: str) -> None:
+    """Log what became of an event; a refusal also by the request's trace id, which its problem carries."""
     fields: dict[str, Any] = {"management_node_id": node.management_node_id}
     if isinstance(outcome, ContractError):
         said = {name: event.get(name, event.get(_camel(name))) for name in (*_EVENT_FIELDS, "state")}
         fields |= _ids_among(said)
+        if fields.setdefault("trace_id", request_trace_id) != request_trace_id:
+            fields["request_trace_id"] = request_trace_id
         _tell("event refused", logging.WARNING, code=outcome.code, **fields)
         return
     fields |= {name: getattr(outcome.event, name) for name in _EVENT_FIELDS}

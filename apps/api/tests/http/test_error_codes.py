@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from gateway_world import API, World, opened
+from structlog.testing import capture_logs
 
 from slipway_contracts.errors import ERRORS, Code
 
@@ -186,6 +187,13 @@ def test_each_code_the_gateway_answers_is_provoked() -> None:
 @pytest.mark.parametrize("code", sorted(PROVOCATIONS))
 async def test_the_code_comes_with_the_tables_status_and_retryable(world: World, code: Code) -> None:
     assert_is(code, await PROVOCATIONS[code](world))
+
+
+@pytest.mark.parametrize("code", sorted(PROVOCATIONS))
+async def test_the_problems_trace_id_finds_a_line_with_its_code(world: World, code: Code) -> None:
+    with capture_logs() as lines:
+        answer = await PROVOCATIONS[code](world)
+    assert code in [line.get("code") for line in lines if line["trace_id"] == answer.json()["trace_id"]]
 
 
 async def test_more_requests_in_flight_than_allowed_are_rate_limited(tmp_path: Path) -> None:

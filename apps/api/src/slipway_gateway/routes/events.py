@@ -60,7 +60,7 @@ async def ingest_event(request: Request, node: Node, job_id: Annotated[str, Path
     event = context.parse_as(await request.body(), _EVENT, Code.INVALID_EVENT)
     store = context.services_of(request).store
     (outcome,) = await ingest_events.ingest(store, delivery, [event], job_id=job_id)
-    logs.ingested(node, event, outcome)
+    logs.ingested(node, event, outcome, request_trace_id=context.trace_id_of(request))
     if isinstance(outcome, ContractError):
         raise outcome
     return answer(EventReceived(idempotent=outcome.idempotent))
@@ -80,9 +80,9 @@ async def ingest_batch(request: Request, node: Node) -> Response:
     services = context.services_of(request)
     outcomes = await ingest_events.ingest(services.store, delivery, batch.events)
     services.metrics.refused_among(outcomes)
-    for event, outcome in zip(batch.events, outcomes, strict=True):
-        logs.ingested(node, event, outcome)
     trace_id = context.trace_id_of(request)
+    for event, outcome in zip(batch.events, outcomes, strict=True):
+        logs.ingested(node, event, outcome, request_trace_id=trace_id)
     return answer(BatchIngestResponse(outcomes=[_outcome(outcome, trace_id) for outcome in outcomes]))
 
 

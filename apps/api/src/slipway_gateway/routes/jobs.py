@@ -22,7 +22,7 @@ from slipway_contracts.submit_job_command import (
     SubmitJobCommand,
     SubmitOutcome,
 )
-from slipway_gateway import context, logs
+from slipway_gateway import context, logs, refusing
 from slipway_gateway.auth.users import Caller
 from slipway_gateway.openapi import refusals, takes
 from slipway_gateway.ports import JobFilter
@@ -109,20 +109,18 @@ async def submit_jobs(request: Request, caller: User) -> Response:
     services, admission = context.services_of(request), _admission(request, caller)
     commands = [_command(each) for each in batch.commands]
     outcomes = await submit.submit_batch(services.store, admission, commands)
-    services.metrics.refused_among(outcomes)
     for command, outcome in zip(commands, outcomes, strict=True):
-        _log(request, command, outcome)
+        _note(request, command, outcome)
     return answer(BatchSubmitResponse(outcomes=[_outcome(outcome, admission.trace_id) for outcome in outcomes]))
 
 
-def _log(request: Request, command: SubmitJobCommand | ContractError, outcome: submit.Outcome) -> None:
-    """Log one outcome of a batch as that of a single submit is."""
+def _note(request: Request, command: SubmitJobCommand | ContractError, outcome: submit.Outcome) -> None:
+    """Log one outcome of a batch, and count a refusal, as those of a single submit are."""
     if isinstance(outcome, submit.Submitted) and isinstance(command, SubmitJobCommand):
         logs.submitted(command, outcome)
     elif isinstance(outcome, ContractError):
-        known = ({} if isinstance(command, ContractError) else logs.about(command)) | context.known_of(request)
-        trace_id = context.trace_id_of(request)
-        logs.refused(outcome, trace_id=trace_id, method=request.method, path=request.url.path, **known)
+        part = {} if isinstance(command, ContractError) else logs.about(command)
+        refusing.note(request, outcome, context.services_of(request).metrics, part=part)
 
 
 def _outcome(outcome: submit.Outcome, trace_id: str) -> SubmitOutcome:
