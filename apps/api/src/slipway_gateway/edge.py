@@ -28,8 +28,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # W3C Trace Context: version 00 ends here, a later one may go on; version ff, and ids of zeros alone, are none.
 _TRACEPARENT = re.compile(rb"((?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})(-.*)?")
 LENGTH_DIGITS = 18  # more than any body has, and cheap to read
+# No id has a colon, so no job or node can be called what ends as a long poll or a batch does; but one may be "stream".
 _LONG_POLL = ":lease"
-_STREAM = "/stream"
+_STREAM_END = "/stream"
+_STREAM = re.compile(r"/api/runtime/(jobs/[^/]+/)?stream")
 _BATCHES = (":batchSubmit", ":batchIngest")
 
 
@@ -75,11 +77,11 @@ class Edge:
         if scope["path"].endswith(_LONG_POLL):
             self._long_polls += 1
             try:
-                await self._serve(scope, _bounded(receive, limit), send, timed=False)
+                await self._serve(scope, _bounded(receive, limit), send, waits=True)
             finally:
                 self._long_polls -= 1
             return
-        if scope["path"].endswith(_STREAM):
+        if scope["path"].endswith(_STREAM_END) and _STREAM.fullmatch(scope["path"]):
             await self._serve_stream(scope, _bounded(receive, limit), send)
             return
         if self._in_flight >= self._max_in_flight:
@@ -99,20 +101,21 @@ class Edge:
             return
         self._streams += 1
         try:
-            await self._serve(scope, receive, send, timed=False)
+            await self._serve(scope, receive, send, waits=True)
         finally:
             self._streams -= 1
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, timed: bool = True) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, waits: bool = False) -> None:
+        """Serve a request; one that ``waits`` for what may never come is neither timed nor traced."""
         began = time.perf_counter()
         answer = _Answer(send)
-        if self._tracer is None or not Traced.wants(scope["path"]):
+        if self._tracer is None or waits or not Traced.wants(scope["path"]):
             await self._answered(scope, receive, answer)
         else:
             with Traced(self._tracer, scope) as traced:
                 await self._answered(scope, receive, answer)
                 traced.answered(answer.status)
-        self._metrics.answered(scope, answer.status, time.perf_counter() - began if timed else None)
+        self._metrics.answered(scope, answer.status, None if waits else time.perf_counter() - began)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         # A fault was answered and logged by the application's handler, which then passes it on to be logged once more.

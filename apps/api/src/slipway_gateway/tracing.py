@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 SERVICE_NAME = "slipway-gateway"
 _FIRST_SERVER_ERROR = 500
 # Calls that tell of no flow: they come every few seconds for ever.
-_UNTRACED = (":lease", ":heartbeat", "/stream", "/health", "/ready", "/metrics")
+_HEARTBEAT = ":heartbeat"
+_PROBES = frozenset({"/api/health", "/api/ready", "/metrics"})
 
 
 def tracer() -> "Tracer | None":
@@ -69,8 +70,8 @@ class Traced:
 
     @staticmethod
     def wants(path: str) -> bool:
-        """Tell whether requests at ``path`` are part of a flow."""
-        return not path.endswith(_UNTRACED)
+        """Tell whether requests at ``path``, which do not wait, are part of a flow."""
+        return not path.endswith(_HEARTBEAT) and path not in _PROBES
 
     def __enter__(self) -> Self:
         self._active.__enter__()
