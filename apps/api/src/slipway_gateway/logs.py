@@ -23,6 +23,8 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _ID = re.compile(ID_PATTERN)
 # A part of a path is an id or a word, and may name an action; none is as long as a user's or a node's token.
 _PART = re.compile(r"[A-Za-z0-9._~-]{0,128}(:[A-Za-z-]{1,16})?")
+_FIELD = re.compile(r"[A-Za-z0-9._-]{1,80}")  # a field of ours; a caller's own may be called anything
+FIELDS_MAX = 8
 _PATH_PARTS = 6  # of the longest, /api/runtime/nodes/{id}/commands:lease, with what stands before its first slash
 _EVENT_FIELDS = (
     "trace_id",
@@ -35,8 +37,15 @@ _EVENT_FIELDS = (
 )
 
 
+class _Forwarded(logging.Handler):
+    """Writes what a library logs as a line of ours: one that is no JSON would be lost on whoever reads them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
 def configure() -> None:
-    """Log as JSON lines to stderr, buffered by nothing but the operating system."""
+    """Log as JSON lines to stderr, libraries' warnings too, buffered by nothing but the operating system."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -48,6 +57,7 @@ def configure() -> None:
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Forwarded()], level=logging.WARNING, force=True)
 
 
 def _as_json(line: Mapping[str, Any], **_json_options: object) -> bytes:
@@ -82,8 +92,12 @@ def submitted(command: SubmitJobCommand, done: Submitted) -> None:
 
 
 def refused(refusal: ContractError, about: Mapping[str, str]) -> None:
-    """Log a refusal; ``about`` is what the request was about, its trace id first of all."""
-    _tell("request refused", logging.WARNING, code=refusal.code, **about)
+    """Log a refusal; ``about`` is what the request was about, its trace id first of all.
+
+    Of what does not hold the fields are named, and never what they said.
+    """
+    named = [error.field for error in refusal.errors[:FIELDS_MAX] if _FIELD.fullmatch(error.field)]
+    _tell("request refused", logging.WARNING, code=refusal.code, **({"fields": named} if named else {}), **about)
 
 
 def about_request(trace_id: str, method: str, path: str, known: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,15 @@ Counters are of this process and are lost with it, as Prometheus expects.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slipway_gateway.problems import ContractError
@@ -21,6 +29,7 @@ class Metrics:
     """The counters of one process; a registry of its own, so that two applications share none."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each, of when it was first counted
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector):
             collector(registry=self._registry)

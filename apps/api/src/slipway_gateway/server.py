@@ -110,7 +110,7 @@ def run(settings: Settings) -> int:
         http=Protocol,
         lifespan="on",
         access_log=False,
-        log_level="warning",
+        log_config=None,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         server_header=False,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import urllib.error
 
 import httpx
@@ -106,3 +107,23 @@ def test_a_refusals_line_tells_no_part_of_a_path_that_is_no_id(world, part):
     (line,) = [line for line in text_of(world).splitlines() if answer.json()["trace_id"] in line]
     told = json.loads(line)
     assert (told["path"], told.get("job_id")) == ("/api/runtime/jobs/…/timeline", None)
+
+
+def test_what_the_server_itself_has_to_say_is_a_json_line_too(world):
+    with socket.create_connection(("127.0.0.1", world.gateway.port)) as line:
+        line.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+        line.recv(1024)
+    told = [json.loads(line) for line in world.gateway.log.read_text().splitlines()[1:]]
+    assert [line["event"] for line in told if line.get("logger") == "uvicorn.error"] == [
+        "Invalid HTTP request received."
+    ]
+
+
+def test_a_refusals_line_names_the_fields_and_not_what_they_said(world):
+    secret = "SECRET " * 20
+    command = {**world.command("odd"), "resource_shape": {"cpu": secret, "memory_mib": 0, "walltime_seconds": 1}}
+    with pytest.raises(StackError):
+        world.gateway.call("POST", "/api/runtime/jobs:submit", token=world.token, body={**command, secret: 1})
+    [line] = [line for line in world.gateway.log.read_text().splitlines() if "request refused" in line]
+    assert json.loads(line)["fields"] == ["resource_shape.cpu", "resource_shape.memory_mib"]
+    assert "SECRET" not in line
