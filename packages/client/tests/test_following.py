@@ -98,6 +98,16 @@ def test_a_gateway_that_comes_back_is_waited_for_and_told_of_once(client, wire, 
     assert len(outages) == 1
 
 
+def test_a_gateway_that_answers_again_is_told_of_before_anything_changes(client, wire, said):
+    there, away = said.ok(said.timeline(said.A)), httpx.ConnectError("refused")
+    wire.on(*TIMELINE, there, away, there, said.ok(said.timeline(said.A, said.R, said.C)))
+    told = []
+    note = told.append
+    for entry in client.watch("j1", on_outage=lambda _: note("away"), on_answer=lambda: note("answer")):
+        note(entry.source_execution_state)
+    assert told == ["answer", None, said.A, "away", "answer", "answer", said.R, said.C]
+
+
 def test_streams_that_are_refused_are_told_of_once_and_asked_for_as_the_gateway_says(client, wire, said, passing):
     looks = [said.timeline(said.A)] * 5 + [said.timeline(said.A, said.R, said.C)]
     wire.on(*TIMELINE, *map(said.ok, looks))

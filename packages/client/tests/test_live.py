@@ -80,8 +80,11 @@ def test_a_watch_tells_each_change_once_through_kills_of_the_gateway(client, wor
 async def test_an_awaited_watch_tells_each_change_once_through_kills_of_the_gateway(async_client, world):
     job = await asyncio.to_thread(world.submit)
     working = asyncio.create_task(asyncio.to_thread(report_through_kills, world, job))
-    assert states([entry async for entry in async_client.watch(job["job_id"])]) == [None, *WHOLE]
+    answers = []
+    watch = async_client.watch(job["job_id"], on_answer=lambda: answers.append(True))
+    assert states([entry async for entry in watch]) == [None, *WHOLE]
     await working
+    assert len(answers) > 1
 
 
 def test_a_change_is_told_without_being_asked_for(client, world):

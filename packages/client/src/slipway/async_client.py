@@ -151,11 +151,19 @@ class AsyncSlipway:
         submission_id: str | None = None,
         timeout_seconds: float | None = None,
         on_outage: Callable[[SlipwayError], None] | None = None,
+        on_answer: Callable[[], None] | None = None,
     ) -> AsyncIterator[TimelineEntry]:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one."""
         path, query = calls.stream_path(job_id), {"workspace_id": self._workspace_id}
+
+        async def look(within_seconds: float) -> Timeline:
+            seen = await self._timeline(job_id, within_seconds)
+            if on_answer is not None:
+                on_answer()
+            return seen
+
         return changes_async(
-            lambda within_seconds: self._timeline(job_id, within_seconds),
+            look,
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
             Patience(self._clock, timeout_seconds, on_outage),

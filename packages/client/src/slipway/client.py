@@ -176,16 +176,24 @@ class Slipway:
         submission_id: str | None = None,
         timeout_seconds: float | None = None,
         on_outage: Callable[[SlipwayError], None] | None = None,
+        on_answer: Callable[[], None] | None = None,
     ) -> Iterator[TimelineEntry]:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one.
 
-        A gateway that is away for less than two minutes is waited for, and ``on_outage`` told of it; a stream that
-        broke is taken up again, and nothing is told twice. Raises WaitTimeoutError after ``timeout_seconds``, and
-        InputRefusedError where the job has no such submission.
+        A gateway that is away for less than two minutes is waited for, ``on_outage`` told of it, and ``on_answer`` once
+        it answers (at the beginning too); a stream that broke is taken up again, and nothing is told twice. Raises
+        WaitTimeoutError after ``timeout_seconds``, and InputRefusedError where the job has no such submission.
         """
         path, query = calls.stream_path(job_id), self._query()
+
+        def look(within_seconds: float) -> Timeline:
+            seen = self._timeline(job_id, within_seconds)
+            if on_answer is not None:
+                on_answer()
+            return seen
+
         return changes(
-            lambda within_seconds: self._timeline(job_id, within_seconds),
+            look,
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
             Patience(self._clock, timeout_seconds, on_outage),

@@ -1,9 +1,9 @@
 """Watching a job to its end: live on a terminal, a line a change on a pipe, a JSON document a line with `--json`."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from rich.live import Live
 from rich.spinner import Spinner
@@ -24,11 +24,18 @@ ENTRY_FIELDS = set(TimelineEntry.model_fields)  # a stream's have one more, and 
 
 def watch(client: Slipway, job_id: str, submission_id: str | None, *, as_json: bool) -> int:
     """Show each change as it comes and how the job ended; return the exit status."""
-    changes = client.watch(job_id, submission_id=submission_id, on_outage=_tell_outage)
+    progress = Progress()
+
+    def away(error: SlipwayError) -> None:
+        progress.away()
+        tell(f"slipway: {' '.join(str(error).split())}; trying again")
+
+    changes = client.watch(job_id, submission_id=submission_id, on_outage=away, on_answer=progress.answered)
     shown: list[TimelineEntry] = []
     try:
-        with _shown(as_json=as_json) as show:
+        with _shown(progress, as_json=as_json) as show:
             for entry in changes:
+                progress.reached(entry)
                 show(entry)
                 shown.append(entry)
         if as_json:
@@ -55,47 +62,63 @@ def _print_end(seen: Projection, last: TimelineEntry) -> None:
 
 
 @contextmanager
-def _shown(*, as_json: bool) -> Iterator[Callable[[TimelineEntry], None]]:
+def _shown(progress: "Progress", *, as_json: bool) -> Iterator[Callable[[TimelineEntry], None]]:
     if as_json:
         yield lambda entry: print_json({"entry": entry.model_dump(mode="json", include=ENTRY_FIELDS)}, indent=None)
     elif sys.stdout.isatty():
-        progress = _Progress()
+        spinner = Spinner("dots")
+
+        def last_line() -> Spinner:
+            spinner.update(text=progress.line())
+            return spinner
+
         with Live(
-            get_renderable=progress.now, console=console(), refresh_per_second=REFRESHES_PER_SECOND, transient=True
+            get_renderable=last_line, console=console(), refresh_per_second=REFRESHES_PER_SECOND, transient=True
         ) as live:
-
-            def show(entry: TimelineEntry) -> None:
-                progress.reached(entry.projection_state)
-                live.console.print(entry_line(entry))
-
-            yield show
+            yield lambda entry: live.console.print(entry_line(entry))
     else:
         yield _print_plain
 
 
-class _Progress:
-    """The last line of a live view: the state, and how long it has been that."""
+class Progress:
+    """The last line of a live view: the state and how long it has been that, or how long nobody has told.
 
-    def __init__(self) -> None:
-        self._state: ProjectionState | None = None
-        self._since = time.monotonic()
-        self._spinner = Spinner("dots")
+    ``now`` gives the time in UTC.
+    """
 
-    def reached(self, state: ProjectionState) -> None:
-        if state is not self._state:
-            self._state, self._since = state, time.monotonic()
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._last: TimelineEntry | None = None
+        self._away_since: datetime | None = None
 
-    def now(self) -> Spinner:
-        state = self._state
-        said = "looking" if state is None else f"{state.value} for {duration(time.monotonic() - self._since)}"
-        self._spinner.update(text=Text(said, style="dim" if state is None else colour(state)))
-        return self._spinner
+    def reached(self, entry: TimelineEntry) -> None:
+        """Note a change; the state began with the first one that told it, whenever that is seen."""
+        if self._last is None or entry.projection_state is not self._last.projection_state:
+            self._last = entry
+
+    def away(self) -> None:
+        """Note that the gateway does not answer."""
+        self._away_since = self._now()
+
+    def answered(self) -> None:
+        """Note that the gateway is there."""
+        self._away_since = None
+
+    def line(self) -> Text:
+        """Return the line as it is now."""
+        last, away_since = self._last, self._away_since  # read once: another thread writes them
+        if away_since is not None:
+            seen = "" if last is None else f"; last seen {last.projection_state.value}"
+            return Text(f"no answer for {self._since(away_since)}{seen}", style="yellow")
+        if last is None:
+            return Text("looking", style="dim")
+        state = last.projection_state
+        return Text(f"{state.value} for {self._since(last.occurred_at)}", style=colour(state))
+
+    def _since(self, moment: datetime) -> str:
+        return duration((self._now() - moment).total_seconds())  # never negative, whatever the node's clock says
 
 
 def _print_plain(entry: TimelineEntry) -> None:
     sys.stdout.write(entry_plain(entry) + "\n")
     sys.stdout.flush()
-
-
-def _tell_outage(error: SlipwayError) -> None:
-    tell(f"slipway: {' '.join(str(error).split())}; trying again")
