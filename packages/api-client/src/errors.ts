@@ -17,6 +17,7 @@ import type { Problem, SubmitJobCommand } from "./contract.js";
 const REQUEST_TIMEOUT = 408;
 const TOO_MANY_REQUESTS = 429;
 const FIRST_SERVER_ERROR = 500;
+const TOLD_FAULTS = 3; // a message is a line; `problem.errors` has them all
 
 /** The base of all. */
 export class SlipwayError extends Error {
@@ -55,7 +56,7 @@ export class RefusedError extends SlipwayError {
     readonly problem: Problem,
     retryAfterSeconds?: number,
   ) {
-    super(`${problem.code}: ${problem.detail}`, problem.retryable, retryAfterSeconds);
+    super(told(problem), problem.retryable, retryAfterSeconds);
     this.code = isCode(problem.code) ? problem.code : "unknown_code";
   }
 }
@@ -102,4 +103,19 @@ export function refusal(problem: Problem, retryAfterSeconds?: number): RefusedEr
   return problem.code === "unauthorized"
     ? new UnauthorizedError(problem, retryAfterSeconds)
     : new RefusedError(problem, retryAfterSeconds);
+}
+
+/** Return code, detail and the first fields that did not hold; a reason in the detail gets its field there. */
+function told(problem: Problem): string {
+  const faults = problem.errors ?? [];
+  let detail = problem.detail;
+  const others: string[] = [];
+  for (const { field, message } of faults.slice(0, TOLD_FAULTS)) {
+    const named = `${field}: ${message}`;
+    if (problem.detail.includes(message) && problem.detail.includes(field)) continue;
+    if (problem.detail.includes(message) && detail === problem.detail) detail = detail.replace(message, () => named);
+    else others.push(named);
+  }
+  if (faults.length > TOLD_FAULTS) others.push(`and ${faults.length - TOLD_FAULTS} more`);
+  return [`${problem.code}: ${detail}`, ...others].join("; ");
 }

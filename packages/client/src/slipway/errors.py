@@ -79,7 +79,7 @@ class RefusedError(SlipwayError):
     CODE: ClassVar[Code | None] = None
 
     def __init__(self, problem: Problem, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(f"{problem.code}: {problem.detail}")
+        super().__init__(_told(problem))
         self.problem = problem
         self.retryable = problem.retryable
         self.retry_after_seconds = retry_after_seconds
@@ -90,8 +90,25 @@ class RefusedError(SlipwayError):
         return self.problem.code
 
 
+def _told(problem: Problem) -> str:
+    """Return code, detail and the first fields that did not hold; a reason in the detail gets its field there."""
+    detail, others = problem.detail, []
+    for fault in problem.errors[:_TOLD_FAULTS]:
+        named = f"{fault.field}: {fault.message}"
+        if fault.message in problem.detail and fault.field in problem.detail:
+            continue
+        if fault.message in problem.detail and detail == problem.detail:
+            detail = detail.replace(fault.message, named, 1)
+        else:
+            others.append(named)
+    if len(problem.errors) > _TOLD_FAULTS:
+        others.append(f"and {len(problem.errors) - _TOLD_FAULTS} more")
+    return "; ".join([f"{problem.code}: {detail}", *others])
+
+
 _RETRYABLE_STATUSES = frozenset({408, 429})
 _FIRST_SERVER_ERROR = 500
+_TOLD_FAULTS = 3  # a message is a line; `problem.errors` has them all
 
 
 class UnauthorizedError(RefusedError):
