@@ -240,6 +240,15 @@ def test_a_job_is_shown_with_its_command_timeline_failure_and_hint(cli, wire, sa
     assert len(shown["timeline"]) == 4
 
 
+def test_a_job_that_succeeded_is_shown_with_the_end_of_what_it_printed(cli, wire, said):
+    result = said.result(output_uri="s3://lab/j1/", summary={"output_tail": "6 times 7:\n42"})
+    job = Job(projection=said.projection(result_ref=result), command=said.command())
+    wire.on("GET", "/api/runtime/jobs/j1", said.ok(job))
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A, said.R, said.C, result_ref=result)))
+    assert "\n6 times 7:\n42\n" in cli("show", "j1").out
+    assert "\n6 times 7:\n42\n" in cli("watch", "j1").out
+
+
 def test_a_cancel_tells_whether_it_took_effect_at_once(cli, wire, said):
     def answer(state):
         return said.ok(

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from slipway.cli import hints
-from slipway.rendering import duration, entry_detail, quantity, shown, uri_text
+from slipway.rendering import TAIL_LINES, duration, ended, entry_detail, quantity, shown, uri_text
 from slipway_contracts.errors import ERRORS, Code
 
 NEVER_A_PRODUCTS = {  # answered to nodes, or by the Product SoR to the gateway
@@ -59,3 +59,16 @@ def test_a_change_says_what_its_state_does_not(said):
     assert entry_detail(said.entry(None, 1)) == "submitted"
     assert entry_detail(accepted) == "accepted by the node, scheduler job 17 in gpu, taken"
     assert entry_detail(said.entry(said.R, 3)) == ""
+
+
+def test_of_what_a_job_printed_the_last_lines_are_shown_and_nothing_that_a_terminal_would_obey(said):
+    tail = "\n" * 1000 + "a\tb\r\n\x1b[2Jend"
+    text, *_ = ended(None, said.result(output_uri="s3://lab/j1/", summary={"output_tail": tail}))
+    lines = text.plain.split("\n")
+    assert len(lines) == TAIL_LINES
+    assert lines[-2:] == ["a       b", "�[2Jend"]
+
+
+def test_a_job_that_printed_nothing_has_no_line_of_it(said):
+    (place,) = ended(None, said.result(output_uri="s3://lab/j1/", summary={"output_tail": "\n"}))
+    assert place.plain == "outputs     s3://lab/j1/"

@@ -33,6 +33,7 @@ UNITS: Mapping[str, str] = {
 
 Fact = tuple[str, str | Text]
 OUTPUT_TAIL = "output_tail"
+TAIL_LINES = 10  # as many as a node keeps; another writer's may be a whole summary of line ends
 SIGNIFICANT_DIGITS = 8
 SHOWN_URI_CHARS = 100
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86_400
@@ -148,18 +149,23 @@ def result_parts(result: ResultRef) -> list[RenderableType]:
 
 
 def ended(failure: ProjectionFailure | None, result: ResultRef | None) -> list[RenderableType]:
-    """Return why a job failed, if it did, with the end of what it said; and its result, if it has one."""
+    """Return why a job failed, if it did; and the end of what it printed and its result, if it has one."""
     parts: list[RenderableType] = []
     if failure is not None:
         retry = "may help" if failure.retryable else "will not help as it is"
         parts.append(Text(f"{failure.code}: {shown(failure.message)}", style="red"))
         parts.append(Text(f"submitting again {retry}"))
     if result is not None:
-        tail = (result.summary or {}).get(OUTPUT_TAIL)
-        if failure is not None and isinstance(tail, str):
-            parts.append(Text(shown(tail), style="dim"))
-        parts += result_parts(result)
+        parts += [*_tail_parts(result), *result_parts(result)]
     return parts
+
+
+def _tail_parts(result: ResultRef) -> list[RenderableType]:
+    tail = (result.summary or {}).get(OUTPUT_TAIL)
+    if not isinstance(tail, str) or not tail.strip():
+        return []
+    lines = tail.expandtabs().splitlines()[-TAIL_LINES:]
+    return [Text(shown("\n".join(lines)), style="dim")]
 
 
 def jobs_table(jobs: Iterable[Projection], now: datetime) -> Table:
