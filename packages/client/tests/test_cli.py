@@ -10,6 +10,7 @@ from slipway import Slipway
 from slipway.cli.endings import Exit
 from slipway_contracts.cancel_job_command import CancelAccepted
 from slipway_contracts.errors import Code
+from slipway_contracts.node_protocol import NodeState
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import Job, JobChange, JobPage, NodeList
 
@@ -212,11 +213,28 @@ def test_watching_a_job_that_is_cancelled_ends_with_1(cli, wire, said):
 def test_jobs_are_listed_and_more_are_told_of(cli, wire, said):
     page = JobPage(jobs=[said.projection(job_id=f"job-{number}") for number in range(3)])
     wire.on("GET", "/api/runtime/jobs", said.ok(page))
-    ran = cli("jobs", "--limit", "2", "--state", "succeeded", "--node", "n1")
+    ran = cli("jobs", "--limit", "2", "--state", "succeeded")
     assert "job-1" in ran.out
     assert "job-2" not in ran.out
     assert "--all" in ran.err
-    assert wire.requests[0].query == {"state": ["succeeded"], "management_node_id": ["n1"], "limit": ["3"]}
+    assert wire.requests[0].query == {"state": ["succeeded"], "limit": ["3"]}
+
+
+@pytest.mark.parametrize("node", ["lab", "lab-id"])
+def test_jobs_of_one_node_are_listed_by_its_name_or_id(node, cli, wire, said):
+    wire.on(*NODES, said.ok(NodeList(nodes=[said.node("lab"), said.node("mars")])))
+    wire.on("GET", "/api/runtime/jobs", said.ok(JobPage(jobs=[said.projection()])))
+    assert cli("jobs", "--node", node).status == Exit.OK
+    assert wire.requests[-1].query["management_node_id"] == ["lab-id"]
+
+
+def test_jobs_of_a_node_that_is_none_are_refused_with_those_there_are(cli, wire, said):
+    revoked = said.node("gone", state=NodeState.REVOKED)
+    wire.on(*NODES, said.ok(NodeList(nodes=[said.node("mars"), said.node("lab"), revoked])))
+    ran = cli("jobs", "--node", "venus")
+    assert ran.status == Exit.REFUSED
+    assert is_one_line(ran.err)
+    assert "--node: no node is called venus; there are: lab, mars" in ran.err
 
 
 def test_all_jobs_are_read_to_the_last_page(cli, wire, said):

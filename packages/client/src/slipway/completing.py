@@ -111,12 +111,7 @@ def _section(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _node(wanted: object, nodes: list[NodeView]) -> NodeView | str:
     """Return the node that is meant; a name that is none of the tenant's is left for the gateway to refuse."""
     if wanted is not None:
-        by_id = [node for node in nodes if node.management_node_id == wanted]
-        named = by_id or [node for node in nodes if node.node_name == wanted and node.state is not NodeState.REVOKED]
-        if len(named) > 1:
-            listed = ", ".join(node.management_node_id for node in named)
-            raise _unclear("management_node_id", f"several nodes are called {wanted}: {listed}", "--node ID")
-        return named[0] if named else str(wanted)
+        return named_node(wanted, nodes) or str(wanted)
     active = [node for node in nodes if node.state is NodeState.ACTIVE]
     if len(active) == 1:
         return active[0]
@@ -129,6 +124,16 @@ def _node(wanted: object, nodes: list[NodeView]) -> NodeView | str:
         )
     listed = ", ".join(sorted(node.node_name for node in active))
     raise _unclear("management_node_id", f"the tenant has several active nodes: {listed}", "--node NAME")
+
+
+def named_node(wanted: object, nodes: list[NodeView]) -> NodeView | None:
+    """Return the node of that id or name, a revoked one by its id alone; raises InputRefusedError for several."""
+    by_id = [node for node in nodes if node.management_node_id == wanted]
+    named = by_id or [node for node in nodes if node.node_name == wanted and node.state is not NodeState.REVOKED]
+    if len(named) > 1:
+        listed = ", ".join(node.management_node_id for node in named)
+        raise _unclear("management_node_id", f"several nodes are called {wanted}: {listed}", "--node ID")
+    return named[0] if named else None
 
 
 def _queue(node: NodeView) -> str:

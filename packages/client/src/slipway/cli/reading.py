@@ -12,10 +12,15 @@ from rich.text import Text
 
 from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit
-from slipway.cli.hints import of_failure
+from slipway.cli.hints import REFUSALS, of_failure
 from slipway.cli.printing import jsonable, print_for_people, print_json, tell
 from slipway.cli.watching import watch as watch_job
+from slipway.client import Slipway
+from slipway.completing import named_node
+from slipway.errors import InputRefusedError
 from slipway.rendering import files_table, job_parts, jobs_table, nodes_table, uri_text
+from slipway_contracts.errors import Code
+from slipway_contracts.node_protocol import NodeState
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import PAGE_MAX
 
@@ -29,7 +34,7 @@ def jobs(
     state: Annotated[
         list[ProjectionState] | None, Parameter(help="Only in this state; repeatable", negative="")
     ] = None,
-    node: Annotated[str | None, Parameter(help="Only of this node, by its id")] = None,
+    node: Annotated[str | None, Parameter(help="Only of this node, by its name or id")] = None,
     limit: Annotated[int, Parameter(help="At most so many", validator=Number(gte=1))] = JOBS_SHOWN,
     all_pages: Annotated[bool, Parameter(name="--all", negative="", help="All of them, page after page")] = False,
     connection: Connection | None = None,
@@ -38,7 +43,8 @@ def jobs(
     connection = connection or Connection()
     with connection.open() as client:
         size = PAGE_MAX if all_pages else min(PAGE_MAX, limit + 1)  # one more tells whether there are more
-        found = client.jobs(states=state or (), management_node_id=node, page_size=size)
+        node_id = None if node is None else _node_id(client, node)
+        found = client.jobs(states=state or (), management_node_id=node_id, page_size=size)
         shown = list(found) if all_pages else list(islice(found, limit))
         more = not all_pages and next(found, None) is not None
     if connection.json:
@@ -51,6 +57,19 @@ def jobs(
     if more:
         tell(f"there are more than these {limit}: --limit, or --all")
     return Exit.OK
+
+
+def _node_id(client: Slipway, wanted: str) -> str:
+    """Return the id of a node that is meant by name or id; raises InputRefusedError where there is none."""
+    nodes = client.nodes()
+    found = named_node(wanted, nodes)
+    if found is None:
+        there = ", ".join(sorted(node.node_name for node in nodes if node.state is not NodeState.REVOKED))
+        reason = f"no node is called {wanted}; there {f'are: {there}' if there else 'is none'}"
+        raise InputRefusedError(
+            Code.MANAGEMENT_NODE_NOT_FOUND, "--node", reason, REFUSALS[Code.MANAGEMENT_NODE_NOT_FOUND]
+        )
+    return found.management_node_id
 
 
 def show(job: JobId, /, *, connection: Connection | None = None) -> int:
