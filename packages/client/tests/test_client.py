@@ -89,6 +89,28 @@ def test_jobs_are_read_page_after_page_and_no_further_than_asked_for(client, wir
     assert second.query["cursor"] == ["c1"]
 
 
+@pytest.mark.parametrize("states", [["cancelled", ProjectionState.FAILED], ("cancelled", "failed")])
+def test_states_may_be_words(states, client, wire, said):
+    wire.on("GET", "/api/runtime/jobs", said.ok(JobPage(jobs=[])))
+    assert list(client.jobs(states=states)) == []
+    assert wire.requests[0].query["state"] == ["cancelled", "failed"]
+
+
+def test_a_single_word_is_one_state(client, wire, said):
+    wire.on("GET", "/api/runtime/jobs", said.ok(JobPage(jobs=[])))
+    assert list(client.jobs(states="failed")) == []
+    assert wire.requests[0].query["state"] == ["failed"]
+
+
+def test_a_state_that_is_none_is_refused_with_those_there_are_before_anything_is_sent(client, wire):
+    with pytest.raises(
+        InputRefusedError, match="'happy' is none of queued, running, succeeded, failed, cancelled"
+    ) as no:
+        next(client.jobs(states=["failed", "happy"]))
+    assert no.value.field == "states"
+    assert wire.requests == []
+
+
 def test_a_chosen_workspace_is_named_on_reads_and_cancels(wire, said):
     wire.on("GET", "/api/runtime/jobs/j1/projection", said.ok(said.projection()))
     wire.on("POST", "/api/runtime/jobs/j1:cancel", said.ok(_cancelled(said), 202))
@@ -137,6 +159,12 @@ def test_a_batch_is_cut_at_500_commands_and_keeps_their_order(client, wire, said
     sent = [command["job_id"] for request in wire.requests for command in request.json["commands"]]
     assert sent == [f"j{number}" for number in range(501)]
     assert [len(request.json["commands"]) for request in wire.requests] == [500, 1]
+
+
+def test_what_is_no_command_is_refused_by_its_place_before_any_is_sent(client, wire, said):
+    with pytest.raises(TypeError, match=r"commands\[1\] is a str and no SubmitJobCommand"):
+        client.submit_many([said.command(), "eos.yaml"])
+    assert wire.requests == []
 
 
 def test_a_batch_is_cut_before_it_is_over_its_size(said):

@@ -13,7 +13,7 @@ import httpx
 
 from slipway import calls
 from slipway.artifacts import Outputs, outputs_of
-from slipway.batches import batches
+from slipway.batches import batches, whole
 from slipway.claims import Claims, read_claims
 from slipway.client import TIMEOUT_SECONDS, JobFilters, filtering, read_input, scope_of, submission_of
 from slipway.completing import SubmitOptions, complete
@@ -114,7 +114,7 @@ class AsyncSlipway:
         self, commands: Iterable[SubmitJobCommand], *, traceparent: str | None = None
     ) -> list[SubmitOutcome]:
         """Submit all, batch after batch, and return an outcome a command, in order."""
-        every = list(commands)
+        every = whole(commands)
         outcomes: list[SubmitOutcome] = []
         with submitting(*every):
             for content in batches(every):

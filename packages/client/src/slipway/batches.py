@@ -8,6 +8,17 @@ _FRAME = '{{"commands":[{}]}}'
 _FRAME_BYTES = len(_FRAME.format("").encode())
 
 
+def whole(commands: Iterable[object]) -> list[SubmitJobCommand]:
+    """Return ``commands`` as a list; raises TypeError for what is none, as a file's name is."""
+    every = []
+    for position, command in enumerate(commands):
+        if not isinstance(command, SubmitJobCommand):
+            kind = type(command).__name__
+            raise TypeError(f"commands[{position}] is a {kind} and no SubmitJobCommand: `prepare` makes one of a file")
+        every.append(command)
+    return every
+
+
 def batches(commands: Iterable[SubmitJobCommand]) -> Iterator[str]:
     """Yield the bodies of as few requests as take ``commands`` in order, each within count and size."""
     held: list[str] = []

@@ -13,7 +13,7 @@ import httpx
 
 from slipway import calls
 from slipway.artifacts import Outputs, outputs_of
-from slipway.batches import batches
+from slipway.batches import batches, whole
 from slipway.calls import Query
 from slipway.claims import Claims, read_claims
 from slipway.completing import SubmitOptions, complete
@@ -35,9 +35,9 @@ TIMEOUT_SECONDS = 30.0  # of one try: a durable accept takes milliseconds, a slo
 
 
 class JobFilters(TypedDict, total=False):
-    """Which jobs to list; what is left out is any. ``page_size`` is at most 200."""
+    """Which jobs to list; what is left out is any. States may be words, as "failed". ``page_size`` is at most 200."""
 
-    states: Iterable[ProjectionState]
+    states: Iterable[ProjectionState | str]
     management_node_id: str | None
     submitted_after: datetime | None
     submitted_before: datetime | None
@@ -137,9 +137,9 @@ class Slipway:
 
         They are sent in batches as large as the contract allows. `slipway.refusal(outcome.problem)` is a refusal's
         exception. Where one batch cannot be sent this raises, and the error's ``commands``, which are all, may be
-        submitted again: keys replay.
+        submitted again: keys replay. Raises TypeError for what is no command, before any is sent.
         """
-        every = list(commands)
+        every = whole(commands)
         with submitting(*every):
             answers = [self._gateway.send(calls.submit_batch(content, traceparent)) for content in batches(every)]
         return [outcome for answer in answers for outcome in answer.body.outcomes]
@@ -159,7 +159,8 @@ class Slipway:
     def jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Projection]:
         """Yield the workspace's jobs, newest submission first, reading page after page as they are asked for.
 
-        `JobTable(slipway.jobs(...))` is a list that a notebook shows as a table.
+        `JobTable(slipway.jobs(...))` is a list that a notebook shows as a table. Raises InputRefusedError for a state
+        that is none.
         """
         query = filtering(filters, self._workspace_id)
         while True:
@@ -264,16 +265,27 @@ class Slipway:
 
 
 def filtering(filters: JobFilters, workspace_id: str | None) -> dict[str, str | int | list[str] | None]:
-    """Return ``filters`` as the query of the first page."""
+    """Return ``filters`` as the query of the first page; raises InputRefusedError for a state that is none."""
     after, before = filters.get("submitted_after"), filters.get("submitted_before")
     return {
-        "state": [state.value for state in filters.get("states", ())],
+        "state": _words(filters.get("states", ())),
         "management_node_id": filters.get("management_node_id"),
         "submitted_after": None if after is None else rfc3339(after),
         "submitted_before": None if before is None else rfc3339(before),
         "limit": filters.get("page_size", PAGE_MAX),
         "workspace_id": workspace_id,
     }
+
+
+def _words(states: Iterable[ProjectionState | str]) -> list[str]:
+    """Return the wire's words of ``states``; a single word is one state and not its letters."""
+    words = [states] if isinstance(states, str) else list(states)
+    known = [state.value for state in ProjectionState]
+    for word in words:
+        if word not in known:
+            reason = f"{str(word)!r} is none of {', '.join(known)}"
+            raise InputRefusedError(Code.INVALID_REQUEST, "states", reason, "choose among these")
+    return [str(word) for word in words]
 
 
 def submission_of(command: SubmitJobCommand, answer: Answer[SubmitJobAccepted]) -> Submission:
