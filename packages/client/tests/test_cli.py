@@ -234,7 +234,9 @@ def test_jobs_of_a_node_that_is_none_are_refused_with_those_there_are(cli, wire,
     ran = cli("jobs", "--node", "venus")
     assert ran.status == Exit.REFUSED
     assert is_one_line(ran.err)
-    assert "--node: no node is called venus; there are: lab, mars" in ran.err
+    assert ran.err.startswith(
+        "slipway: refused (management_node_not_found): --node: no node is called venus; there are: lab, mars — "
+    )
 
 
 def test_all_jobs_are_read_to_the_last_page(cli, wire, said):
@@ -314,7 +316,22 @@ def test_outputs_are_listed_and_copied_where_they_can_be_read(cli, wire, said, t
     again = cli("outputs", "j1", "--to", target)
     assert again.status == Exit.REFUSED
     assert is_one_line(again.err)
+    assert again.err.startswith("slipway: refused (file_exists): ")
     assert (target / "eos.json").read_text() == "mine"
+
+
+def test_outputs_into_a_file_are_refused_as_what_it_is(cli, wire, said, tmp_path, document):
+    wire.on(*PROJECTION, said.ok(said.projection(result_ref=said.result(output_uri=tmp_path.as_uri() + "/"))))
+    ran = cli("outputs", "j1", "--to", document)
+    assert ran.status == Exit.REFUSED
+    assert f"--to: {document} is a file and no folder — choose another folder" in ran.err
+
+
+def test_a_folder_that_cannot_be_made_is_told_without_asking_for_a_file(cli, wire, said, tmp_path, document):
+    wire.on(*PROJECTION, said.ok(said.projection(result_ref=said.result(output_uri=tmp_path.as_uri() + "/"))))
+    ran = cli("outputs", "j1", "--to", document / "results")
+    assert ran.status == Exit.USAGE
+    assert "is the path right" in ran.err
 
 
 def test_outputs_elsewhere_are_told_and_not_pretended_to_be_copied(cli, wire, said, tmp_path):
@@ -329,6 +346,7 @@ def test_a_job_without_outputs_is_refused_with_what_to_do(cli, wire, said):
     wire.on(*PROJECTION, said.ok(said.projection(ProjectionState.RUNNING)))
     ran = cli("outputs", "j1")
     assert ran.status == Exit.REFUSED
+    assert ran.err.startswith("slipway: refused (no_outputs): j1: ")
     assert "slipway watch j1" in ran.err
 
 

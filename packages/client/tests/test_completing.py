@@ -130,3 +130,4 @@ def test_several_queues_are_listed_to_choose_from(completed, said):
 def test_a_field_that_does_not_hold_is_named_before_anything_is_sent(more, field, completed):
     error = refused(completed, PLACED | more)
     assert (error.code, error.field) == ("invalid_request", field)
+    assert "docs/" not in error.hint  # an installed client has none

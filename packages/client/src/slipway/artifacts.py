@@ -67,13 +67,17 @@ def listed(folder: Path) -> list[OutputFile]:
 
 def copy(folder: Path, target: Path) -> None:
     """Copy all files below ``folder`` into ``target``; raises InputRefusedError rather than overwrite one."""
+    if target.exists() and not target.is_dir():
+        raise _exists(f"{target} is a file and no folder")
     files = listed(folder)
     for file in files:
         if (target / file.name).exists():
-            raise InputRefusedError(
-                "file_exists", "--to", f"{target / file.name} is there already", "choose another folder"
-            )
+            raise _exists(f"{target / file.name} is there already")
     for file in files:
         path = target / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / file.name, path)
+
+
+def _exists(reason: str) -> InputRefusedError:
+    return InputRefusedError("file_exists", "--to", reason, "choose another folder")

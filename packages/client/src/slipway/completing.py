@@ -18,6 +18,8 @@ DEFAULT_MEMORY_MIB = 1024
 DEFAULT_WALLTIME_SECONDS = 3600
 RANDOM_DIGITS = 6
 
+_CORRECT = "correct the field, then submit again"
+
 
 class SubmitOptions(TypedDict, total=False):
     """What a caller may say of a submission; each one wins over what a command's file says.
@@ -104,7 +106,7 @@ def _section(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
     if section is None:
         return {}
     if not isinstance(section, Mapping):
-        raise InputRefusedError(Code.INVALID_REQUEST, name, "must be a mapping", "docs/contracts/submit-job-command.md")
+        raise InputRefusedError(Code.INVALID_REQUEST, name, "must be a mapping", _CORRECT)
     return dict(section)
 
 
@@ -157,5 +159,4 @@ def _validated(fields: Mapping[str, Any]) -> SubmitJobCommand:
         faults = error.errors(include_url=False, include_input=False)
         first = ".".join(str(part) for part in faults[0]["loc"]) or "command"
         others = "".join(f"; {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[1:])
-        hint = "docs/contracts/submit-job-command.md has the fields"
-        raise InputRefusedError(Code.INVALID_REQUEST, first, faults[0]["msg"] + others, hint) from error
+        raise InputRefusedError(Code.INVALID_REQUEST, first, faults[0]["msg"] + others, _CORRECT) from error

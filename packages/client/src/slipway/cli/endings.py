@@ -15,7 +15,9 @@ from slipway.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from slipway.packing import INVALID_PAYLOAD
 from slipway.rendering import one_line
+from slipway_contracts.errors import Code
 
 
 class Exit(IntEnum):
@@ -26,6 +28,10 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     INTERRUPTED = 130  # as a shell says of SIGINT
+
+
+_OF_WHAT_IS_SENT = frozenset({INVALID_PAYLOAD, Code.INVALID_REQUEST, Code.PAYLOAD_TOO_LARGE})
+"""What this client refuses by another code than these is refused for what is there or is not."""
 
 
 class HintedError(Exception):
@@ -78,7 +84,8 @@ def ending_of(error: Exception) -> Ending | None:
     if isinstance(error, RefusedError):
         return _refused(error)
     if isinstance(error, InputRefusedError):
-        return Ending(Exit.REFUSED, "not sent", error.code, [(error.field, error.reason)], error.hint)
+        what = "not sent" if error.code in _OF_WHAT_IS_SENT else "refused"
+        return Ending(Exit.REFUSED, what, error.code, [(error.field, error.reason)], error.hint)
     if isinstance(error, UnreachableError):
         code = "unexpected_answer" if isinstance(error, UnexpectedAnswerError) else "no_answer"
         hint = "is the gateway up, and --url right?"
@@ -89,7 +96,9 @@ def ending_of(error: Exception) -> Ending | None:
     if isinstance(error, CycloptsError):
         return Ending(Exit.USAGE, "usage", "command_line", [("", str(error))], "`slipway --help`")
     if isinstance(error, OSError):
-        return Ending(Exit.USAGE, "usage", "file", [("", _said_by_system(error))], "give a file that is there")
+        is_absent = isinstance(error, FileNotFoundError)
+        hint = "give a file that is there" if is_absent else "is the path right, and may you read or write there?"
+        return Ending(Exit.USAGE, "usage", "file", [("", _said_by_system(error))], hint)
     return None
 
 
