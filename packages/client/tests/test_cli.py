@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,8 @@ SUBMIT = ("POST", "/api/runtime/jobs:submit")
 NODES = ("GET", "/api/runtime/nodes")
 TIMELINE = ("GET", "/api/runtime/jobs/j1/timeline")
 PROJECTION = ("GET", "/api/runtime/jobs/j1/projection")
+COMMANDS = ("login", "submit", "jobs", "show", "watch", "cancel", "outputs", "nodes", "completion")
+PAGE = Path(__file__).parents[3] / "docs/how-to/cli.md"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
@@ -132,7 +136,14 @@ def test_a_submit_that_is_interrupted_tells_how_to_repeat_it(cli, lab, document,
         ["jobs", "--limit", "0"],
         ["jobs", "--limit", "many"],
         ["show"],
+        ["show", "a job"],
+        ["cancel", "j1", "--submission", "a/b"],
+        ["submit"],
         ["submit", "absent.yaml"],
+        ["submit", "absent.yaml", "--input-uri", "s3://lab/job.yaml"],
+        ["submit", "--input-uri", "job.yaml"],
+        ["submit", "absent.yaml", "--cpu", "0"],
+        ["submit", "absent.yaml", "--job-id", "a/b"],
         ["nodes", "--url", "not a url"],
     ],
 )
@@ -141,6 +152,25 @@ def test_a_slip_of_the_keyboard_ends_with_2_and_one_line(cli, wire, arguments):
     assert ran.status == Exit.USAGE
     assert is_one_line(ran.err)
     assert wire.requests == []
+
+
+def test_an_option_that_does_not_hold_is_usage_though_the_document_does(cli, wire, document):
+    ran = cli("submit", document, "--cpu", "0")
+    assert ran.status == Exit.USAGE
+    assert "--cpu" in ran.err
+    assert wire.requests == []
+
+
+def test_the_page_and_the_help_list_every_exit_status(cli):
+    codes = {str(int(status)) for status in Exit}
+    assert set(re.findall(r"^\| (\d+) \|", PAGE.read_text(), re.MULTILINE)) == codes
+    told = cli("--help").out.partition("Exit status:")[2].partition("Examples:")[0]
+    assert set(re.findall(r"\d+", told)) == codes
+
+
+def test_every_command_but_one_takes_json_as_the_help_says(cli):
+    assert "Every command but `completion` takes --json" in " ".join(cli("--help").out.split())
+    assert {name for name in COMMANDS if "--json" not in cli(name, "--help").out} == {"completion"}
 
 
 def test_without_a_token_a_command_ends_with_2_and_names_login(cli, monkeypatch):

@@ -14,6 +14,7 @@ from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit
 from slipway.cli.hints import REFUSALS, of_failure
 from slipway.cli.printing import jsonable, print_for_people, print_json, tell
+from slipway.cli.values import ID
 from slipway.cli.watching import watch as watch_job
 from slipway.client import Slipway
 from slipway.completing import named_node
@@ -26,7 +27,7 @@ from slipway_contracts.reads import PAGE_MAX
 
 JOBS_SHOWN = 50
 
-JobId = Annotated[str, Parameter(help="The job's id, as `slipway jobs` shows it")]
+JobId = Annotated[str, ID, Parameter(help="The job's id, as `slipway jobs` shows it")]
 
 
 def jobs(
@@ -98,7 +99,7 @@ def cancel(
     job: JobId,
     /,
     *,
-    submission: Annotated[str | None, Parameter(help="Only if this is the job's current submission")] = None,
+    submission: Annotated[str | None, ID, Parameter(help="Only if this is the job's current submission")] = None,
     connection: Connection | None = None,
 ) -> int:
     """Ask that a job be stopped; `slipway watch` tells whether it was, or ended first."""

@@ -14,10 +14,11 @@ from slipway.cli.printing import tell
 HELP = """\
 Submit jobs to a lab's nodes through a Slipway gateway, watch them, fetch their results.
 
-Begin with `slipway login`. Every command takes --json.
+Begin with `slipway login`. Every command but `completion` takes --json.
 """
 EPILOGUE = """\
-Exit status: 0 done; 1 refused, or the watched job failed or was cancelled; 2 usage; 3 gateway unreachable.
+Exit status: 0 done; 1 refused, or the watched job failed or was cancelled; 2 usage; 3 gateway unreachable;
+130 interrupted.
 
 Examples:
 

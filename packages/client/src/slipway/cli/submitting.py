@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import CycloptsError, Group, Parameter
 from rich.text import Text
 
 from slipway.cli.connection import Connection
 from slipway.cli.endings import Exit, HintedError
 from slipway.cli.printing import jsonable, print_for_people, print_json, tell
+from slipway.cli.values import COUNT, ID, URI
 from slipway.cli.watching import watch
 from slipway.client import Slipway
 from slipway.errors import SlipwayError
@@ -42,29 +43,32 @@ def submit(  # noqa: PLR0913 - one parameter an option
             help="Show each state until the job ends; the exit status tells how",
         ),
     ] = False,
-    input_uri: Annotated[str | None, Parameter(help="Instead of FILE: where the node finds the input")] = None,
+    input_uri: Annotated[str | None, URI, Parameter(help="Instead of FILE: where the node finds the input")] = None,
     node: Annotated[str | None, Parameter(group=_PLACE, help="Name or id [default: the only active one]")] = None,
     queue: Annotated[
-        str | None, Parameter(group=_PLACE, help="A queue of the node [default: its only one, or `default`]")
+        str | None, ID, Parameter(group=_PLACE, help="A queue of the node [default: its only one, or `default`]")
     ] = None,
-    qos: Annotated[str | None, Parameter(group=_PLACE, help="A QOS that the queue allows")] = None,
-    account: Annotated[str | None, Parameter(group=_PLACE, help="An account that the queue allows")] = None,
-    cpu: Annotated[int | None, Parameter(group=_PLACE, help="vCPU [default: 1]")] = None,
-    memory_mib: Annotated[int | None, Parameter(group=_PLACE, help="MiB [default: 1024]")] = None,
-    walltime_seconds: Annotated[int | None, Parameter(group=_PLACE, help="Seconds [default: 3600]")] = None,
+    qos: Annotated[str | None, ID, Parameter(group=_PLACE, help="A QOS that the queue allows")] = None,
+    account: Annotated[str | None, ID, Parameter(group=_PLACE, help="An account that the queue allows")] = None,
+    cpu: Annotated[int | None, COUNT, Parameter(group=_PLACE, help="vCPU [default: 1]")] = None,
+    memory_mib: Annotated[int | None, COUNT, Parameter(group=_PLACE, help="MiB [default: 1024]")] = None,
+    walltime_seconds: Annotated[int | None, COUNT, Parameter(group=_PLACE, help="Seconds [default: 3600]")] = None,
     artifact_bucket: Annotated[
-        str | None, Parameter(group=_PLACE, help="URI under which results go [default: the node's own]")
+        str | None, URI, Parameter(group=_PLACE, help="URI under which results go [default: the node's own]")
     ] = None,
     job_id: Annotated[
-        str | None, Parameter(group=_IDENTITY, help="Your id of the job [default: from the file's name]")
+        str | None, ID, Parameter(group=_IDENTITY, help="Your id of the job [default: from the file's name]")
     ] = None,
     idempotency_key: Annotated[
         str | None,
+        ID,
         Parameter(group=_IDENTITY, help="Repeat it (and --job-id) to retry: nothing runs twice [default: drawn]"),
     ] = None,
     connection: Connection | None = None,
 ) -> int:
     """Submit a job; local files that its document names are packed with it, up to 32 KiB."""
+    if (file is None) == (input_uri is None):
+        raise CycloptsError(msg="give FILE or --input-uri, and not both")
     connection = connection or Connection()
     with connection.open() as client:
         command = client.prepare(
