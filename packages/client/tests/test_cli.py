@@ -213,6 +213,12 @@ def test_a_watched_submit_in_json_is_a_document_a_line(cli, lab, said, document)
     assert kinds == ["submission", "entry", "entry", "entry", "entry", "projection"]
 
 
+@pytest.mark.parametrize("name", ["submit", "watch"])
+def test_the_help_and_the_page_say_that_what_is_watched_is_a_document_a_line(name, cli):
+    assert "one document a line" in " ".join(cli(name, "--help").out.replace("│", "").split())
+    assert "one document a line" in " ".join(PAGE.read_text().split())
+
+
 def test_a_change_in_json_has_one_form_whether_it_was_looked_up_or_streamed(cli, wire, said):
     first, *streamed = said.timeline(said.A, said.R, said.C).entries
     changes = [JobChange(job_id="j1", **entry.model_dump()) for entry in streamed]

@@ -24,7 +24,9 @@ class Connection:
         str | None, Parameter(help="Your token; other users see flags, so better [env: SLIPWAY_TOKEN]")
     ] = None
     workspace: Annotated[str | None, Parameter(help="Which of the token's workspaces [env: SLIPWAY_WORKSPACE]")] = None
-    json: Annotated[bool, Parameter(negative="", help="Print JSON on stdout")] = False
+    json: Annotated[
+        bool, Parameter(negative="", help="Print JSON on stdout; of what is watched, one document a line")
+    ] = False
 
     def open(self) -> Slipway:
         """Return a client; raises ConfigurationError."""
