@@ -155,18 +155,11 @@ class AsyncSlipway:
     ) -> AsyncIterator[TimelineEntry]:
         """Yield each change of a job's current (or the named) submission as it comes, up to its terminal one."""
         path, query = calls.stream_path(job_id), {"workspace_id": self._workspace_id}
-
-        async def look(within_seconds: float) -> Timeline:
-            seen = await self._timeline(job_id, within_seconds)
-            if on_answer is not None:
-                on_answer()
-            return seen
-
         return changes_async(
-            look,
+            lambda within_seconds: self._timeline(job_id, within_seconds),
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
-            Patience(self._clock, timeout_seconds, on_outage),
+            Patience(self._clock, timeout_seconds, on_outage, on_answer),
         )
 
     def stream(

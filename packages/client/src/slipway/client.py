@@ -186,18 +186,11 @@ class Slipway:
         WaitTimeoutError after ``timeout_seconds``, and InputRefusedError where the job has no such submission.
         """
         path, query = calls.stream_path(job_id), self._query()
-
-        def look(within_seconds: float) -> Timeline:
-            seen = self._timeline(job_id, within_seconds)
-            if on_answer is not None:
-                on_answer()
-            return seen
-
         return changes(
-            look,
+            lambda within_seconds: self._timeline(job_id, within_seconds),
             lambda after, silence: self._gateway.listen(path, query, after, silence),
             Followed(submission_id),
-            Patience(self._clock, timeout_seconds, on_outage),
+            Patience(self._clock, timeout_seconds, on_outage, on_answer),
         )
 
     def stream(

@@ -63,6 +63,7 @@ class Patience:
     clock: Clock
     timeout_seconds: float | None = None
     on_outage: Callable[[SlipwayError], None] | None = None
+    on_answer: Callable[[], None] | None = None
     streams: bool = True
     _began: float = field(init=False)
     _moved: float = field(init=False)
@@ -77,6 +78,8 @@ class Patience:
     def answered(self) -> None:
         """Note that the gateway is there."""
         self._away_since = None
+        if self.on_answer is not None:
+            self.on_answer()
 
     def moved(self) -> None:
         """Note that something changed."""
@@ -207,10 +210,11 @@ def changes(look: Look, listen: Listen, followed: Followed, patience: Patience) 
     """
     while True:
         try:
-            for entry in followed.seen(look(patience.look())):
+            entries = followed.seen(look(patience.look()))
+            patience.answered()
+            for entry in entries:
                 patience.moved()
                 yield entry
-            patience.answered()
             if patience.streams and not followed.over():
                 yield from _live(listen, followed, patience)
         except SlipwayError as error:
@@ -244,10 +248,11 @@ async def changes_async(
     """Yield as :func:`changes` does."""
     while True:
         try:
-            for entry in followed.seen(await look(patience.look())):
+            entries = followed.seen(await look(patience.look()))
+            patience.answered()
+            for entry in entries:
                 patience.moved()
                 yield entry
-            patience.answered()
             if patience.streams and not followed.over():
                 async with aclosing(_live_async(listen, followed, patience)) as live:
                     async for entry in live:
