@@ -1,0 +1,45 @@
+"""The command line: `slipway-node enroll|run|status|policy`."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from slipway_node.cli import joining, reading, working
+from slipway_node.cli.endings import ENDINGS, OK, USAGE, end, say
+from slipway_node.version import VERSION
+
+__all__ = ["VERSION", "app", "main", "run_command_line"]
+
+app = App(
+    name="slipway-node",
+    version=VERSION,
+    help=(
+        "The management node's agent: takes jobs from the gateway, runs them under AiiDA, reports back.\n\n"
+        "It only dials out. Begin with `slipway-node enroll`, then `slipway-node run`.\n\n"
+        "Exit status: 0 done, 1 refused, 2 usage, 3 gateway unreachable, 4 a newer agent has taken this node over."
+    ),
+)
+policy_app = App(name="policy", help="The policy file: what this node runs for its tenant.")
+app.command(policy_app)
+app.command(joining.enroll)
+app.command(working.run)
+app.command(reading.status)
+policy_app.command(reading.check)
+policy_app.command(reading.show)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; what goes wrong is one line with a hint."""
+    sys.exit(run_command_line(arguments))
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    try:
+        done = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return say(" ".join(str(error).split()), USAGE, "slipway-node --help")
+    except tuple(ENDINGS) as error:
+        return end(error)
+    return done if isinstance(done, int) else OK

@@ -1,0 +1,49 @@
+"""`slipway-node run`."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from slipway_node import running
+from slipway_node.agent import logs
+from slipway_node.agent.context import Context
+from slipway_node.cli.endings import OK
+from slipway_node.cli.options import HomeOption, home_of, settings_of, tell
+from slipway_node.home import Home
+from slipway_node.policy_file import PolicyInForce
+from slipway_node.ports import Engine
+from slipway_node.settings import NodeSettings
+
+
+def run(
+    *,
+    home: HomeOption = None,
+    log: Annotated[Literal["stderr", "file"], Parameter(help="Where the log goes; file: HOME/agent.log")] = "stderr",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Parameter(help="The least that is logged")
+    ] = "info",
+    leave_engine_running: Annotated[
+        bool, Parameter(negative="", help="Leave AiiDA's daemon running at the end")
+    ] = False,
+) -> int:
+    """Run the agent until it is told to stop (SIGTERM, SIGINT); prints one line when it is ready."""
+    place = home_of(home)
+    identity = place.identity()
+    logs.configure(log_level, identity.management_node_id, place.log_file if log == "file" else None)
+
+    def tell_ready(context: Context) -> None:
+        health = context.sight.health
+        engine = " ".join(str(health[key]) for key in ("engine", "scheduler") if key in health)
+        tell(f"node {identity.node_name} ready, engine {engine}, gateway {identity.gateway_url}")
+
+    asyncio.run(running.run(place, settings_of(home), engine_of, keep_engine=leave_engine_running, on_ready=tell_ready))
+    tell(f"node {identity.node_name} stopped")
+    return OK
+
+
+def engine_of(home: Home, policy: PolicyInForce, settings: NodeSettings) -> Engine:
+    """Return AiiDA as the engine of ``home``; it is imported here, since that takes a second."""
+    from slipway_node.aiida.engine import AiidaEngine
+
+    return AiidaEngine(home.root, policy.policy, program_paths=policy.program_paths, workers=settings.workers)
