@@ -16,12 +16,15 @@ from slipway_contracts.execution_event import BatchIngestResponse
 from slipway_contracts.node_protocol import (
     AckRequest,
     AckResponse,
+    DrainRequest,
     EnrollRequest,
     EnrollResponse,
     HeartbeatRequest,
     HeartbeatResponse,
     LeaseRequest,
     NodeCommand,
+    NodeStateResponse,
+    RotateKeyRequest,
 )
 from slipway_contracts.problem import Problem
 from slipway_node.clock import Clock
@@ -51,6 +54,10 @@ class GatewayUnreachableError(GatewayError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NodeNotRecognisedError(GatewayUnreachableError):
+    """The signature or its time does not hold: another key, or a clock that the next answers set right."""
+
+
 class GatewayRefusedError(GatewayError):
     """The gateway refused, with a code of the contract that trying again does not change."""
 
@@ -58,6 +65,10 @@ class GatewayRefusedError(GatewayError):
         fields = "; ".join(f"{error.field}: {error.message}" for error in problem.errors)
         super().__init__(f"{problem.code}: {problem.detail}{' (' + fields + ')' if fields else ''}")
         self.problem = problem
+
+
+class JoinTokenSpentError(GatewayRefusedError):
+    """The join token was used with another key, has expired, or never was."""
 
 
 class LeaseLostError(GatewayRefusedError):
@@ -102,6 +113,14 @@ class GatewayClient:
     async def ack(self, request: AckRequest) -> AckResponse:
         """Tell that commands are durable here; returns which of them are this node's."""
         return _read(await self._post(f"{self._node}/commands:ack", _json(request)), AckResponse)
+
+    async def drain(self, request: DrainRequest) -> NodeStateResponse:
+        """Ask for no new work, or for new work again."""
+        return _read(await self._post(f"{self._node}:drain", _json(request)), NodeStateResponse)
+
+    async def rotate_key(self, request: RotateKeyRequest) -> NodeStateResponse:
+        """Announce the next public key; this one is good until the next one's first use. May be repeated."""
+        return _read(await self._post(f"{self._node}:rotate-key", _json(request)), NodeStateResponse)
 
     async def ingest(
         self, events: list[str], trace_id: str | None = None, traceparent: str | None = None
@@ -168,6 +187,8 @@ def _error_of(response: httpx.Response) -> GatewayError:
     retry_after = retry_after_seconds(response.headers.get("retry-after"))
     if problem is None:
         return GatewayUnreachableError(f"{response.status_code} and no code of the gateway's", retry_after)
+    if problem.code == Code.UNAUTHORIZED:
+        return NodeNotRecognisedError(f"{problem.code}: {problem.detail}", retry_after)
     if is_retried(response.status_code, problem):
         return GatewayUnreachableError(f"{problem.code}: {problem.detail}", retry_after)
     match Code(problem.code):
@@ -175,6 +196,8 @@ def _error_of(response: httpx.Response) -> GatewayError:
             return LeaseLostError(problem)
         case Code.FORBIDDEN:
             return NodeForbiddenError(problem)
+        case Code.JOIN_TOKEN_SPENT:
+            return JoinTokenSpentError(problem)
         case _:
             return GatewayRefusedError(problem)
 

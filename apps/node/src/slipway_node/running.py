@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from slipway_node import keys, policy_file, tracing
 from slipway_node.agent.agent import Agent, StopTiming
@@ -18,7 +19,7 @@ from slipway_node.agent.context import Context, Fetch, PolicyNow, Timing, World
 from slipway_node.clock import Clock
 from slipway_node.filesystem import require_local
 from slipway_node.gateway_client import GatewayClient, Ids
-from slipway_node.home import Home
+from slipway_node.home import Home, Identity
 from slipway_node.journal import Journal, JournalThread
 from slipway_node.lock import AgentLock, this_process
 from slipway_node.payloads import fetch
@@ -73,7 +74,6 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
     generator = random.Random(os.urandom(16))  # noqa: S311
     world = World(clock=clock, monotonic=time.monotonic, draw=generator.random, new_id=lambda: str(uuid.uuid4()))
     journal = await JournalThread.open(lambda: Journal.open(home.journal_file, new_id=world.new_id, clock=system_time))
-    ids = Ids(trace_id=lambda: uuid.uuid4().hex, span_id=lambda: uuid.uuid4().hex[:16])
     try:
         async with httpx.AsyncClient(base_url=identity.gateway_url) as http:
             yield Context(
@@ -82,9 +82,7 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
                 journal=journal,
                 journal_id=await journal.call(lambda held: held.journal_id),
                 agent_id=world.new_id(),
-                gateway=GatewayClient(
-                    http, identity.management_node_id, keys.Signer(key, identity.management_node_id), clock, ids
-                ),
+                gateway=client_of(identity, key, http, clock),
                 engine=make_engine(home, policy, settings),
                 fetch=_fetch(settings),
                 publish=publish,
@@ -96,6 +94,13 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
             )
     finally:
         await journal.close()
+
+
+def client_of(identity: Identity, key: Ed25519PrivateKey, http: httpx.AsyncClient, clock: Clock) -> GatewayClient:
+    """Return the gateway as the node ``identity`` calls it, signing with ``key``."""
+    node_id = identity.management_node_id
+    ids = Ids(trace_id=lambda: uuid.uuid4().hex, span_id=lambda: uuid.uuid4().hex[:16])
+    return GatewayClient(http, node_id, keys.Signer(key, node_id), clock, ids)
 
 
 def _fetch(settings: NodeSettings) -> Fetch:

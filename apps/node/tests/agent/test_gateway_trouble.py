@@ -10,6 +10,7 @@ from wire_gateway import ProblemError, problem_outcome
 
 from slipway_contracts.errors import ERRORS, Code
 from slipway_contracts.execution_event import ExecutionState
+from slipway_contracts.node_protocol import NodeState
 from slipway_node.agent.agent import Agent
 from slipway_node.gateway_client import LeaseLostError, NodeForbiddenError
 from slipway_node.journal import OutboxState
@@ -242,7 +243,8 @@ async def test_a_revoked_node_ends_and_says_so(lab):
     submission_id = lab.submit()
 
     async def revoke(call: str) -> None:
-        lab.gateway.revoked = call == "batchIngest" or lab.gateway.revoked
+        if call == "batchIngest":
+            lab.gateway.state = NodeState.REVOKED
 
     lab.gateway.before = revoke
     with pytest.raises(NodeForbiddenError, match="revoked"):

@@ -39,9 +39,12 @@ from slipway_contracts.node_protocol import (
     NODE_TOKEN_AUDIENCE,
     AckRequest,
     CommandKind,
+    DrainRequest,
     HeartbeatRequest,
     LeaseRequest,
     NodeCommand,
+    NodeState,
+    RotateKeyRequest,
 )
 from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.submit_job_command import SubmitJobCommand
@@ -85,7 +88,8 @@ class WireGateway:
     public_key: str
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     down: bool = False
-    revoked: bool = False
+    state: NodeState = NodeState.ACTIVE
+    next_public_key: str | None = None
     epoch: int = 0
     heartbeat_interval_seconds: float = 0.05
     agents: dict[str, int] = field(default_factory=dict)
@@ -171,24 +175,15 @@ class WireGateway:
             "lease": self._lease,
             "ack": self._ack,
             "batchIngest": self._ingest,
+            "drain": self._drain,
+            "rotate-key": self._rotate_key,
         }
 
     def _response(self, status: int, body: dict[str, Any]) -> httpx.Response:
         return httpx.Response(status, json=body, headers={"date": format_datetime(self.clock(), usegmt=True)})
 
     def _authenticate(self, request: httpx.Request, path: str, body: bytes) -> None:
-        token = request.headers["authorization"].removeprefix("Bearer ")
-        key = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(self.public_key + "="))
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=["EdDSA"],
-                audience=NODE_TOKEN_AUDIENCE,
-                options={"verify_exp": False, "verify_iat": False, "require": ["iss", "iat", "exp"]},
-            )
-        except jwt.InvalidTokenError as error:
-            raise ProblemError(Code.UNAUTHORIZED, str(error)) from error
+        claims, signed_with = self._claims(request.headers["authorization"].removeprefix("Bearer "))
         now = self.clock().timestamp()
         if not claims["iat"] - LEEWAY_SECONDS <= now <= claims["exp"] + LEEWAY_SECONDS:
             raise ProblemError(Code.UNAUTHORIZED, "not of this time")
@@ -197,8 +192,38 @@ class WireGateway:
             raise ProblemError(Code.UNAUTHORIZED, "signed for another request")
         if request.headers["slipway-contract"] != "1" or not request.headers["traceparent"].startswith("00-"):
             raise ProblemError(Code.INVALID_REQUEST)
-        if self.revoked:
+        if self.state is NodeState.REVOKED:
             raise ProblemError(Code.FORBIDDEN, "the node is revoked")
+        if signed_with == self.next_public_key:
+            self.public_key, self.next_public_key = signed_with, None
+
+    def _claims(self, token: str) -> tuple[dict[str, Any], str]:
+        """Return what the token says, and which of the node's keys says so."""
+        wrong = "signed with nothing"
+        for public_key in filter(None, (self.public_key, self.next_public_key)):
+            try:
+                claims = jwt.decode(
+                    token,
+                    Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(public_key + "=")),
+                    algorithms=["EdDSA"],
+                    audience=NODE_TOKEN_AUDIENCE,
+                    options={"verify_exp": False, "verify_iat": False, "require": ["iss", "iat", "exp"]},
+                )
+            except jwt.InvalidTokenError as error:
+                wrong = str(error)
+            else:
+                return claims, public_key
+        raise ProblemError(Code.UNAUTHORIZED, wrong)
+
+    async def _drain(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.state = NodeState.DRAINING if DrainRequest.model_validate(body).draining else NodeState.ACTIVE
+        return {"management_node_id": NODE_ID, "state": self.state}
+
+    async def _rotate_key(self, body: dict[str, Any]) -> dict[str, Any]:
+        announced = RotateKeyRequest.model_validate(body).public_key
+        if announced != self.public_key:
+            self.next_public_key = announced
+        return {"management_node_id": NODE_ID, "state": self.state}
 
     async def _heartbeat(self, body: dict[str, Any]) -> dict[str, Any]:
         beat = HeartbeatRequest.model_validate(body)
@@ -211,7 +236,7 @@ class WireGateway:
             self._hold(beat.epoch)
         return {
             "epoch": self.agents[beat.agent_id],
-            "state": "active",
+            "state": self.state,
             "server_time": self.clock().isoformat(),
             "heartbeat_interval_seconds": self.heartbeat_interval_seconds,
         }

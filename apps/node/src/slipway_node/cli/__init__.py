@@ -1,11 +1,11 @@
-"""The command line: `slipway-node enroll|run|status|policy`."""
+"""The command line: `slipway-node enroll|run|status|drain|policy`."""
 
 import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from slipway_node.cli import joining, reading, working
+from slipway_node.cli import joining, reading, stewarding, working
 from slipway_node.cli.endings import ENDINGS, OK, USAGE, end, say
 from slipway_node.version import VERSION
 
@@ -25,6 +25,7 @@ app.command(policy_app)
 app.command(joining.enroll)
 app.command(working.run)
 app.command(reading.status)
+app.command(stewarding.drain)
 policy_app.command(reading.check)
 policy_app.command(reading.show)
 

@@ -7,8 +7,10 @@ from slipway_node.filesystem import NetworkFileSystemError
 from slipway_node.gateway_client import (
     GatewayRefusedError,
     GatewayUnreachableError,
+    JoinTokenSpentError,
     LeaseLostError,
     NodeForbiddenError,
+    NodeNotRecognisedError,
 )
 from slipway_node.home import NotEnrolledError
 from slipway_node.journal import NewerJournalError
@@ -31,7 +33,9 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     NotEnrolledError: (USAGE, "`slipway-node enroll`, or another --home"),
     LeaseLostError: (LEASE_LOST, "two agents run as this node; this one has ended, see to the other"),
     NodeForbiddenError: (REFUSED, "the node was revoked; its jobs at the scheduler run on, enrol a new home to go on"),
-    GatewayRefusedError: (REFUSED, "ask an admin for a new join token"),
+    JoinTokenSpentError: (REFUSED, "ask an admin for a new join token"),
+    GatewayRefusedError: (REFUSED, "the gateway's log has more of it"),
+    NodeNotRecognisedError: (REFUSED, "is HOME/node.key the node's own, and this machine's clock right?"),
     GatewayUnreachableError: (UNREACHABLE, "is the gateway's URL right, and is it up?"),
     LockHeldError: (REFUSED, "`slipway-node status` tells more"),
     NetworkFileSystemError: (REFUSED, "choose a --home on a disk of this machine"),
