@@ -18,10 +18,17 @@ def write_private(path: Path, text: str, *, durable: bool = True) -> None:
         file.flush()
         if durable:
             os.fsync(file.fileno())
-    partial.replace(path)
     if durable:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put_in_place(partial, path)
+    else:
+        partial.replace(path)
+
+
+def put_in_place(file: Path, path: Path) -> None:
+    """Rename ``file`` to ``path`` of the same folder, in place of what was there; returns when that is on the disk."""
+    file.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

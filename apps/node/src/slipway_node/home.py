@@ -3,6 +3,7 @@
 =================== ===================================================================================
 ``node.json``       who this node is, and its gateway; written by `enroll`
 ``node.key``        the node's private key (0600); the gateway has its public half
+``node.key.next``   the key to come, while `rotate-key` is under way
 ``policy.yaml``     what the admin allows; read anew at every heartbeat
 ``agent.lock``      pid, host and boot id of the agent that runs
 ``journal.db``      commands and outbox (SQLite, WAL); must lie on a local file system
@@ -57,6 +58,11 @@ class Home:
     def key_file(self) -> Path:
         """The private key."""
         return self.root / "node.key"
+
+    @property
+    def next_key_file(self) -> Path:
+        """The private key to come."""
+        return self.root / "node.key.next"
 
     @property
     def policy_file(self) -> Path:

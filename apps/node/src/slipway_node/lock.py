@@ -1,8 +1,10 @@
 """One agent a home: a lock that names who holds it."""
 
+import contextlib
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +25,10 @@ class Holder(BaseModel):
 
 class LockHeldError(Exception):
     """Another agent holds the home, or one of another machine may."""
+
+
+class AgentRunsError(LockHeldError):
+    """What is asked for does not go beside a running agent."""
 
 
 def this_process() -> Holder:
@@ -60,6 +66,19 @@ class AgentLock:
         """Let the lock go; its content goes first, so that nobody is named who is gone."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def without_an_agent(path: Path, me: Holder, why: str) -> Iterator[None]:
+    """Keep agents out while this lasts. Raises AgentRunsError, with ``why`` that matters, where one runs."""
+    try:
+        lock = AgentLock.acquire(path, me)
+    except LockHeldError as error:
+        raise AgentRunsError(f"{error}, {why}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def holder_in(path: Path) -> Holder | None:

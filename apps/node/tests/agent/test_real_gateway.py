@@ -41,3 +41,11 @@ def test_a_node_drains_itself_and_comes_back(gateway, home):
     assert node_at(gateway, home)["state"] == "draining"
     assert cli.run_command_line(["drain", "--end", "--home", str(home.root)]) == 0
     assert node_at(gateway, home)["state"] == "active"
+
+
+def test_a_rotated_key_is_the_only_one_that_is_taken(home):
+    old = home.key_file.read_bytes()
+    assert cli.run_command_line(["rotate-key", "--home", str(home.root)]) == 0
+    assert cli.run_command_line(["drain", "--home", str(home.root)]) == 0
+    home.key_file.write_bytes(old)
+    assert cli.run_command_line(["drain", "--end", "--home", str(home.root)]) == 1

@@ -1,4 +1,4 @@
-"""The command line: `slipway-node enroll|run|status|drain|policy`."""
+"""The command line: `slipway-node enroll|run|status|drain|rotate-key|policy`."""
 
 import sys
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ app.command(joining.enroll)
 app.command(working.run)
 app.command(reading.status)
 app.command(stewarding.drain)
+app.command(stewarding.rotate_key)
 policy_app.command(reading.check)
 policy_app.command(reading.show)
 

@@ -14,8 +14,9 @@ from slipway_node.gateway_client import (
 )
 from slipway_node.home import NotEnrolledError
 from slipway_node.journal import NewerJournalError
+from slipway_node.key_rotation import NewKeyUnusedError
 from slipway_node.keys import KeyUnusableError
-from slipway_node.lock import LockHeldError
+from slipway_node.lock import AgentRunsError, LockHeldError
 from slipway_node.policy_file import PolicyFileError
 from slipway_node.ports import EngineUnavailableError
 
@@ -36,7 +37,9 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     JoinTokenSpentError: (REFUSED, "ask an admin for a new join token"),
     GatewayRefusedError: (REFUSED, "the gateway's log has more of it"),
     NodeNotRecognisedError: (REFUSED, "is HOME/node.key the node's own, and this machine's clock right?"),
+    NewKeyUnusedError: (UNREACHABLE, "the next call uses it: `slipway-node run`"),
     GatewayUnreachableError: (UNREACHABLE, "is the gateway's URL right, and is it up?"),
+    AgentRunsError: (REFUSED, "stop the agent before, and start it again after; its jobs go on"),
     LockHeldError: (REFUSED, "`slipway-node status` tells more"),
     NetworkFileSystemError: (REFUSED, "choose a --home on a disk of this machine"),
     EnrolledElsewhereError: (REFUSED, "choose another --home"),
