@@ -7,20 +7,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway_contracts.fields import UtcTime
 from slipway_node.agent.sighting import SightFile
+from slipway_node.dead_letters import DeadLetter, letter_of
 from slipway_node.home import Home
 from slipway_node.journal import CommandState, Journal, OutboxState
 from slipway_node.lock import Holder, holder_in, is_alive
-
-
-class DeadLetter(BaseModel):
-    """An event that the gateway refused for good."""
-
-    model_config = ConfigDict(frozen=True)
-
-    event_id: str
-    submission_id: str
-    attempts: int
-    refusal: str | None
 
 
 class OpenExecution(BaseModel):
@@ -111,15 +101,7 @@ def _from_journal(home: Home, now: datetime, troubles: dict[str, str]) -> dict[s
             ],
             "open_cancels": len(journal.open_cancels()),
             "outbox": tally.outbox,
-            "dead_letters": [
-                DeadLetter(
-                    event_id=event.event_id,
-                    submission_id=event.submission_id,
-                    attempts=event.attempts,
-                    refusal=event.refusal,
-                )
-                for event in journal.dead_letters()
-            ],
+            "dead_letters": [letter_of(event) for event in journal.dead_letters()],
         }
     finally:
         journal.close()

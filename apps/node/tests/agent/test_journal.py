@@ -238,6 +238,25 @@ def test_what_was_not_delivered_is_never_forgotten(journal, state):
     assert journal.entry("s1") is not None
 
 
+def test_what_an_admin_gave_up_is_forgotten_like_what_was_delivered(journal):
+    launched(journal)
+    journal.record_events([event(ExecutionState.CANCELLED)], done=True)
+    journal.record_deliveries([Delivery(held.event_id, OutboxState.DEAD) for held in journal.pending_events(10)])
+    journal.drop_dead_letters(None)
+    journal.prune(NOW + timedelta(seconds=1))
+    assert journal.entry("s1") is None
+
+
+@pytest.mark.idempotency("execution-event")
+def test_a_dropped_event_that_is_told_again_stays_dropped(journal):
+    launched(journal)
+    accepted = journal.pending_events(1)[0]
+    journal.record_deliveries([Delivery(accepted.event_id, OutboxState.DEAD)])
+    journal.drop_dead_letters([accepted.event_id])
+    journal.record_events([event(ExecutionState.ACCEPTED)], done=False)
+    assert journal.pending_events(10) == []
+
+
 def life(journal: Journal) -> None:
     """Everything a submission and its cancel are written down with."""
     launched(journal)

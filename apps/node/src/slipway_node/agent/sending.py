@@ -18,7 +18,9 @@ from slipway_node.gateway_client import (
 )
 from slipway_node.journal import Delivery, Journal, OutboxEvent, OutboxState
 
-IDLE_SECONDS = 30.0  # a backstop: every event that is recorded rouses this task
+# Every event that this agent records rouses this task. What `dead-letters retry` puts back beside it does not, and is
+# found by this look, which costs a query on the index of what is pending.
+IDLE_SECONDS = 2.0
 # Codes by which the gateway refuses an event itself; another refusal of a whole call is the call's, and is retried.
 EVENT_REFUSALS = frozenset(
     {

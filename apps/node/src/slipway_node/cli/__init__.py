@@ -1,11 +1,11 @@
-"""The command line: `slipway-node enroll|run|status|drain|rotate-key|policy`."""
+"""The command line: `slipway-node enroll|run|status|drain|rotate-key|dead-letters|policy`."""
 
 import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from slipway_node.cli import joining, reading, stewarding, working
+from slipway_node.cli import dead_letters, joining, reading, stewarding, working
 from slipway_node.cli.endings import ENDINGS, OK, USAGE, end, say
 from slipway_node.version import VERSION
 
@@ -21,7 +21,9 @@ app = App(
     ),
 )
 policy_app = App(name="policy", help="The policy file: what this node runs for its tenant.")
+letters_app = App(name="dead-letters", help="Events that the gateway refused for good: see, send again, or give up.")
 app.command(policy_app)
+app.command(letters_app)
 app.command(joining.enroll)
 app.command(working.run)
 app.command(reading.status)
@@ -29,6 +31,9 @@ app.command(stewarding.drain)
 app.command(stewarding.rotate_key)
 policy_app.command(reading.check)
 policy_app.command(reading.show)
+letters_app.command(dead_letters.list_them, name="list")
+letters_app.command(dead_letters.retry)
+letters_app.command(dead_letters.drop)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

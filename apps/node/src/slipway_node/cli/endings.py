@@ -13,7 +13,7 @@ from slipway_node.gateway_client import (
     NodeNotRecognisedError,
 )
 from slipway_node.home import NotEnrolledError
-from slipway_node.journal import NewerJournalError
+from slipway_node.journal import NewerJournalError, NoDeadLetterError
 from slipway_node.key_rotation import NewKeyUnusedError
 from slipway_node.keys import KeyUnusableError
 from slipway_node.lock import AgentRunsError, LockHeldError
@@ -44,6 +44,7 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     NetworkFileSystemError: (REFUSED, "choose a --home on a disk of this machine"),
     EnrolledElsewhereError: (REFUSED, "choose another --home"),
     KeyUnusableError: (REFUSED, "put the key back, or enrol another --home"),
+    NoDeadLetterError: (REFUSED, "`slipway-node dead-letters list` has their ids"),
     NewerJournalError: (REFUSED, "run the version of slipway-node that wrote it, or a later one"),
     EngineUnavailableError: (REFUSED, "`slipway-node status`, and the engine's own log under HOME/aiida"),
     ValueError: (REFUSED, "another --scheduler wants another --home"),

@@ -1,6 +1,6 @@
 """The agent's durable memory: commands, outbox and its own id, in SQLite (docs/contracts/node-protocol.md)."""
 
-from slipway_node.journal.journal import Journal, NewerJournalError
+from slipway_node.journal.journal import Journal, NewerJournalError, NoDeadLetterError
 from slipway_node.journal.records import CommandState, Delivery, Entry, OutboxEvent, OutboxState, Tally
 from slipway_node.journal.thread import JournalThread
 
@@ -11,6 +11,7 @@ __all__ = [
     "Journal",
     "JournalThread",
     "NewerJournalError",
+    "NoDeadLetterError",
     "OutboxEvent",
     "OutboxState",
     "Tally",

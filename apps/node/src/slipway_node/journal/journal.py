@@ -19,6 +19,13 @@ class NewerJournalError(Exception):
     """The file was written by a newer version of the node, which this one would misread."""
 
 
+class NoDeadLetterError(Exception):
+    """An event was named that is no dead letter of this node."""
+
+    def __init__(self, event_ids: Sequence[str]) -> None:
+        super().__init__(f"no dead letter: {', '.join(event_ids)}")
+
+
 class Journal:
     """Commands and outbox in one SQLite file. For one thread; ``clock`` gives the time that rows are stamped with."""
 
@@ -192,6 +199,19 @@ class Journal:
         """Return the events that were refused for good, oldest first."""
         return outbox.in_state(self._connection, OutboxState.DEAD)
 
+    def retry_dead_letters(self, event_ids: Sequence[str] | None) -> list[OutboxEvent]:
+        """Put dead letters back into the outbox; None is all of them. Returns what was put back, oldest first.
+
+        A dead letter takes those before it of its submission along. Raises NoDeadLetterError, and nothing is changed.
+        """
+        with self._writing() as connection:
+            return outbox.revive(connection, self._dead(event_ids), self._now())
+
+    def drop_dead_letters(self, event_ids: Sequence[str] | None) -> list[OutboxEvent]:
+        """Give dead letters up for good; None is all of them. Raises NoDeadLetterError, and nothing is changed."""
+        with self._writing() as connection:
+            return outbox.give_up(connection, self._dead(event_ids), self._now())
+
     # upkeep
 
     def tally(self) -> Tally:
@@ -204,17 +224,25 @@ class Journal:
         )
 
     def prune(self, before: datetime) -> None:
-        """Forget what ended before ``before`` and was delivered whole; dead letters and what belongs to them stay."""
+        """Forget what ended before ``before`` with nothing left to deliver; dead letters and theirs stay."""
         with self._writing() as connection:
             finished = (
                 "SELECT submission_id FROM commands WHERE state IN ('done', 'dropped') AND changed_at < ?"
-                " AND submission_id NOT IN (SELECT submission_id FROM outbox WHERE state <> 'delivered')"
+                " AND submission_id NOT IN (SELECT submission_id FROM outbox WHERE state IN ('pending', 'dead'))"
             )
             for table in ("outbox", "commands"):
                 connection.execute(
                     f"DELETE FROM {table} WHERE changed_at < ? AND submission_id IN ({finished})",  # noqa: S608
                     (rfc3339(before), rfc3339(before)),
                 )
+
+    def _dead(self, event_ids: Sequence[str] | None) -> list[str]:
+        """Return the ids of the dead letters that are meant; raises NoDeadLetterError where one is none."""
+        dead = [letter.event_id for letter in self.dead_letters()]
+        unknown = sorted(set(event_ids or ()) - set(dead))
+        if unknown:
+            raise NoDeadLetterError(unknown)
+        return dead if event_ids is None else list(event_ids)
 
     def _insert(self, connection: sqlite3.Connection, command: NodeCommand, state: CommandState) -> None:
         queue = command.submit.execution_profile.queue_name if command.submit else None

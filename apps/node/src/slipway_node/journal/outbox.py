@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from slipway_contracts.execution_event import ExecutionEvent
 from slipway_node.journal.records import Delivery, OutboxEvent, OutboxState
@@ -42,16 +43,16 @@ def record(connection: sqlite3.Connection, deliveries: Sequence[Delivery], now: 
 
 
 def deliver_again(connection: sqlite3.Connection, event_id: str, now: str) -> bool:
-    """Make the delivered events before this one of the same submission pending; False where one of them is dead."""
+    """Make the delivered events before this one of the same submission pending; False where one of them is lost."""
     earlier = (
         "submission_id = (SELECT submission_id FROM outbox WHERE event_id = :event_id)"
         " AND sequence < (SELECT sequence FROM outbox WHERE event_id = :event_id)"
     )
-    dead = connection.execute(
-        f"SELECT 1 FROM outbox WHERE {earlier} AND state = 'dead'",  # noqa: S608 - our own words
+    lost = connection.execute(
+        f"SELECT 1 FROM outbox WHERE {earlier} AND state IN ('dead', 'dropped')",  # noqa: S608 - our own words
         {"event_id": event_id},
     ).fetchone()
-    if dead is not None:
+    if lost is not None:
         return False
     connection.execute(
         f"UPDATE outbox SET state = 'pending', changed_at = :now WHERE {earlier} AND state = 'delivered'",  # noqa: S608
@@ -60,10 +61,38 @@ def deliver_again(connection: sqlite3.Connection, event_id: str, now: str) -> bo
     return True
 
 
+def revive(connection: sqlite3.Connection, event_ids: Sequence[str], now: str) -> list[OutboxEvent]:
+    """Make dead letters pending again, in their old places, with the dead ones before them of the same submission.
+
+    Without those the gateway would refuse them for the gap.
+    """
+    rows = connection.execute(
+        "UPDATE outbox SET state = 'pending', refusal = NULL, changed_at = ? WHERE state = 'dead' AND EXISTS ("
+        "SELECT 1 FROM outbox AS named WHERE named.event_id IN (SELECT value FROM json_each(?))"
+        " AND named.submission_id = outbox.submission_id AND named.sequence >= outbox.sequence) RETURNING *",
+        (now, json.dumps(list(event_ids))),
+    )
+    return _in_order(rows)
+
+
+def give_up(connection: sqlite3.Connection, event_ids: Sequence[str], now: str) -> list[OutboxEvent]:
+    """Drop dead letters."""
+    rows = connection.execute(
+        "UPDATE outbox SET state = 'dropped', changed_at = ?"
+        " WHERE state = 'dead' AND event_id IN (SELECT value FROM json_each(?)) RETURNING *",
+        (now, json.dumps(list(event_ids))),
+    )
+    return _in_order(rows)
+
+
 def counts(connection: sqlite3.Connection) -> dict[OutboxState, int]:
     """Count events by state."""
     rows = connection.execute("SELECT state, count(*) AS n FROM outbox GROUP BY state")
     return {OutboxState(row["state"]): row["n"] for row in rows}
+
+
+def _in_order(rows: Iterable[sqlite3.Row]) -> list[OutboxEvent]:
+    return sorted((_event(row) for row in rows), key=lambda event: event.sequence)
 
 
 def _event(row: sqlite3.Row) -> OutboxEvent:
@@ -72,6 +101,7 @@ def _event(row: sqlite3.Row) -> OutboxEvent:
         submission_id=row["submission_id"],
         sequence=row["sequence"],
         body=row["body"],
+        changed_at=datetime.fromisoformat(row["changed_at"]),
         state=OutboxState(row["state"]),
         attempts=row["attempts"],
         refusal=row["refusal"],

@@ -1,6 +1,7 @@
 """What the journal gives and takes: plain data, no rows and no cursors."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from slipway_contracts.execution_event import ExecutionState
@@ -23,6 +24,7 @@ class OutboxState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"  # refused for good; shown by `slipway-node status`
+    DROPPED = "dropped"  # dead, and given up by the admin; kept so that what follows it is known to have a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """One event to deliver; ``body`` is its JSON, ``sequence`` its place among all of them."""
+    """One event to deliver; ``body`` is its JSON, ``sequence`` its place among all of them.
+
+    ``changed_at`` is when it came into its state, or was last tried in it.
+    """
 
     event_id: str
     submission_id: str
     sequence: int
     body: str
+    changed_at: datetime
     state: OutboxState = OutboxState.PENDING
     attempts: int = 0
     refusal: str | None = None
