@@ -4,7 +4,7 @@ Every method may be called again after a kill at any point: ``find`` before ``la
 exactly one, and the engine's own record (label → process → state) is the truth that lost events are rebuilt from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -87,6 +87,14 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Launched:
+    """An execution as the engine has kept it: the process, and what it was launched with."""
+
+    execution_id: str
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
     """A finished execution's results, written into a local folder."""
 
@@ -119,6 +127,13 @@ class Engine(Protocol):
 
         The label (submission_id) and the envelope are written with the process, in one transaction. Raises
         RefusedJobError when the document cannot be run.
+        """
+        ...
+
+    async def launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
+        """Return what has changed since ``moment`` or has not ended, oldest first, but no submission of ``besides``.
+
+        May be asked before ``start``, since it takes the engine's record alone. Raises EngineUnavailableError.
         """
         ...
 

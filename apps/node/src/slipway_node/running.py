@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from slipway_node import keys, policy_file, tracing
+from slipway_node import keys, policy_file, reconciling, tracing
 from slipway_node.agent.agent import Agent, StopTiming
 from slipway_node.agent.context import Context, Fetch, PolicyNow, Timing, World
 from slipway_node.clock import Clock
@@ -24,6 +24,7 @@ from slipway_node.journal import Journal, JournalThread
 from slipway_node.lock import AgentLock, this_process
 from slipway_node.payloads import fetch
 from slipway_node.ports import Engine
+from slipway_node.reconciling import Reconciliation
 from slipway_node.results.publishing import publish
 from slipway_node.settings import NodeSettings
 
@@ -53,8 +54,9 @@ async def run(
     try:
         async with context_of(home, settings, make_engine) as context:
             stop = StopTiming(settings.stop_seconds, settings.flush_seconds, keep_engine=keep_engine)
-            agent = Agent(context, stop=stop, on_ready=lambda: on_ready(context))
-            await agent.prune(timedelta(days=settings.keep_days))
+            remember = timedelta(days=settings.keep_days)
+            agent = Agent(context, stop=stop, on_ready=lambda: on_ready(context), remember=remember)
+            await agent.prune()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, agent.stop)
@@ -73,7 +75,7 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
     # No secret is drawn from this: ids and jitter are to differ, not to be guarded.
     generator = random.Random(os.urandom(16))  # noqa: S311
     world = World(clock=clock, monotonic=time.monotonic, draw=generator.random, new_id=lambda: str(uuid.uuid4()))
-    journal = await JournalThread.open(lambda: Journal.open(home.journal_file, new_id=world.new_id, clock=system_time))
+    journal = await _journal_of(home)
     try:
         async with httpx.AsyncClient(base_url=identity.gateway_url) as http:
             yield Context(
@@ -94,6 +96,28 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
             )
     finally:
         await journal.close()
+
+
+async def reconcile(home: Home, settings: NodeSettings, make_engine: MakeEngine) -> Reconciliation:
+    """Write back into the journal what the engine knows and it does not; no agent may be running on ``home``.
+
+    The engine's daemon is neither started nor stopped. Raises NetworkFileSystemError, PolicyFileError,
+    NewerJournalError, EngineUnavailableError.
+    """
+    require_local(home.root)
+    engine = make_engine(home, policy_file.read(home.policy_file), settings)
+    journal = await _journal_of(home)
+    try:
+        since = system_time() - timedelta(days=settings.keep_days)
+        return await reconciling.reconcile(engine, journal, since=since, clock=system_time)
+    finally:
+        await journal.close()
+
+
+async def _journal_of(home: Home) -> JournalThread:
+    return await JournalThread.open(
+        lambda: Journal.open(home.journal_file, new_id=lambda: str(uuid.uuid4()), clock=system_time)
+    )
 
 
 def client_of(identity: Identity, key: Ed25519PrivateKey, http: httpx.AsyncClient, clock: Clock) -> GatewayClient:

@@ -1,7 +1,9 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))  # for what stands beside the tests and is none: lab, wire_gateway, …
 
@@ -15,5 +17,6 @@ def lab(tmp_path: Path) -> Lab:
 
 
 @pytest.fixture
-def steward(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Steward:
-    return Steward(lab, capsys, monkeypatch)
+def steward(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Steward]:
+    yield Steward(lab, capsys, monkeypatch)
+    structlog.reset_defaults()  # a command's log goes to the stderr of its test

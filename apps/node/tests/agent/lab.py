@@ -95,6 +95,10 @@ class Lab:
         """A second view of the agent's journal."""
         return Journal.open_for_reading(self.home.journal_file, clock=now)
 
+    def lose_the_journal(self) -> None:
+        for path in self.home.root.glob("journal.db*"):
+            path.unlink()
+
     async def fetch(self, uri: str, workspace: Path, prefixes: Sequence[str]) -> None:
         self.fetched.append((uri, tuple(prefixes)))
         await asyncio.to_thread(workspace.mkdir, parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import asyncio
 import json
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from slipway_node.ports import (
     EngineUnavailableError,
     Envelope,
     Failure,
+    Launched,
     Observation,
     Phase,
     RefusedJobError,
@@ -86,6 +87,14 @@ class ScriptedEngine:
         self.processes[submission_id] = Observation(submission_id, execution_id, Phase.CREATED, envelope)
         self.set(submission_id, self.first_phase)
         return execution_id
+
+    async def launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
+        self._ask("launched_since")
+        return [
+            Launched(seen.execution_id, seen.envelope)
+            for key, seen in self.processes.items()
+            if key not in besides and (seen.ended_at is None or seen.ended_at >= moment)
+        ]
 
     async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
         self._ask("observe")

@@ -1,11 +1,11 @@
-"""A node's admin at the command line, with a lab's gateway in memory behind it."""
+"""A node's admin at the command line, with a lab's gateway and engine behind it."""
 
 import httpx
 import pytest
 from lab import Lab
 
 from slipway_node import cli
-from slipway_node.cli import stewarding
+from slipway_node.cli import stewarding, working
 
 
 class Steward:
@@ -14,6 +14,7 @@ class Steward:
     def __init__(self, lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._lab, self._capsys = lab, capsys
         monkeypatch.setattr(stewarding, "http_to", self._http_to)
+        monkeypatch.setattr(working, "engine_of", lambda *_: lab.engine)
         self.out = self.err = ""
 
     def run(self, *arguments: str) -> int:

@@ -112,6 +112,7 @@ async def drive(lab, submission_id: str, *steps: tuple[ExecutionState, Callable[
 
 
 STEPS_OF_A_RUN = [
+    ("engine.launched_since", 1),
     ("journal.record_leased", 1),
     ("gateway.ack", 1),
     ("journal.record_acks", 1),
@@ -163,7 +164,7 @@ async def test_a_killed_agent_goes_on_where_it_was(lab, boundary, nth, journal_l
     )
     await die(lab, Reaper(boundary, nth))
     if journal_lost:
-        forget(lab)
+        lab.lose_the_journal()
     await lab.run_to_the_end(submission_id)
     await driver
     assert lab.engine.launched[submission_id] == 1
@@ -179,17 +180,12 @@ async def test_a_killed_agent_still_cancels(lab, boundary, nth, journal_lost):
     driver = asyncio.create_task(drive(lab, submission_id, (ACCEPTED, lambda: lab.gateway.cancel(submission_id))))
     await die(lab, Reaper(boundary, nth))
     if journal_lost:
-        forget(lab)
+        lab.lose_the_journal()
     await lab.run_to_the_end(submission_id)
     await driver
     assert lab.engine.launched[submission_id] == 1
     assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
     assert undelivered(lab) == 0
-
-
-def forget(lab) -> None:
-    for path in lab.home.root.glob("journal.db*"):
-        path.unlink()
 
 
 def undelivered(lab) -> int:

@@ -1,7 +1,11 @@
+import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -95,6 +99,62 @@ async def test_find_names_the_execution_of_a_label_and_of_no_other(lab):
     submission_id, execution_id = await lab.run_sh("true")
 
     assert await lab.engine.find([submission_id, "unknown"]) == {submission_id: execution_id}
+
+
+async def test_executions_are_recalled_with_their_command_but_none_that_is_known(lab):
+    began = datetime.now(UTC)
+    lost, execution_id = await lab.run_sh("true")
+    known, _ = await lab.run_sh("true")
+    for submission_id in (lost, known):
+        await lab.until_ended(submission_id)
+
+    recalled = {it.envelope.command.submission_id: it for it in await lab.engine.launched_since(began, {known})}
+
+    assert recalled.keys() == {lost}
+    assert recalled[lost].execution_id == execution_id
+    assert recalled[lost].envelope == (await lab.observed(lost)).envelope
+
+
+async def test_what_ended_before_is_not_recalled_and_what_still_runs_is(lab, tmp_path):
+    marker = tmp_path / "runs"
+    ended, _ = await lab.run_sh("true")
+    running, execution_id = await lab.run_sh(f"touch {marker}; sleep 60")
+    await lab.until_ended(ended)
+    await lab.until_written(running, marker)
+
+    recalled = await lab.engine.launched_since(datetime.now(UTC) + timedelta(days=1), ())
+
+    await lab.engine.kill(execution_id)
+    submission_ids = {it.envelope.command.submission_id for it in recalled}
+    assert running in submission_ids
+    assert ended not in submission_ids
+
+
+async def test_somebody_else_s_processes_are_not_recalled(lab, monkeypatch):
+    began = datetime.now(UTC)
+    monkeypatch.setattr(submission, "envelope_json", lambda _: "my own trial")
+    theirs, _ = await lab.run_sh("true")
+
+    recalled = await lab.engine.launched_since(began, ())
+
+    assert theirs not in {it.envelope.command.submission_id for it in recalled}
+
+
+async def test_executions_are_recalled_where_the_engine_was_not_started(lab):
+    submission_id, _ = await lab.run_sh("true")
+    await lab.until_ended(submission_id)
+    code = (
+        "import asyncio, sys; from datetime import UTC, datetime, timedelta; from pathlib import Path;"
+        "from slipway_contracts.node_policy import NodePolicy; from slipway_node.aiida.engine import AiidaEngine;"
+        "engine = AiidaEngine(Path(sys.argv[1]), NodePolicy(policy_version='1', queues={}));"
+        "since = datetime.now(UTC) - timedelta(days=1);"
+        "print(*(it.envelope.command.submission_id for it in asyncio.run(engine.launched_since(since, ()))))"
+    )
+    home = str(lab.engine._home)
+
+    told = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, home], capture_output=True, text=True)
+
+    assert submission_id in told.stdout.split(), told.stderr
 
 
 async def test_a_program_off_the_list_is_refused_and_nothing_is_stored(lab):

@@ -20,6 +20,8 @@ from slipway_node.agent.watching import Watching
 from slipway_node.gateway_client import GatewayError, GatewayRefusedError
 from slipway_node.journal import Journal
 
+REMEMBERED = timedelta(days=30)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -33,17 +35,26 @@ class StopTiming:
 
 
 class Agent:
-    """One node's agent, on one journal. ``on_ready`` is called when engine and gateway have both answered."""
+    """One node's agent, on one journal. ``on_ready`` is called when engine and gateway have both answered.
+
+    ``remember`` is how long the journal keeps what has ended, and how far back it is reconciled with the engine.
+    """
 
     def __init__(
-        self, context: Context, *, stop: StopTiming | None = None, on_ready: Callable[[], None] | None = None
+        self,
+        context: Context,
+        *,
+        stop: StopTiming | None = None,
+        on_ready: Callable[[], None] | None = None,
+        remember: timedelta = REMEMBERED,
     ) -> None:
         self._context = context
         self._stop = stop or StopTiming()
         self._on_ready = on_ready
         self._finishing = Finishing(context)
         self._sending = Sending(context)
-        self._keeping = Keeping(context)
+        self._remember = remember
+        self._keeping = Keeping(context, remember)
 
     def stop(self) -> None:
         """Ask the agent to stop cleanly."""
@@ -66,9 +77,9 @@ class Agent:
             if not self._stop.keep_engine:
                 await self._keeping.let_go()
 
-    async def prune(self, keep: timedelta) -> None:
-        """Let the journal forget what ended longer ago than ``keep`` and was delivered."""
-        await self._context.journal.call(Journal.prune, self._context.now() - keep)
+    async def prune(self) -> None:
+        """Let the journal forget what ended longer ago than is remembered, and was delivered."""
+        await self._context.journal.call(Journal.prune, self._context.now() - self._remember)
 
     async def _work(self) -> None:
         context = self._context

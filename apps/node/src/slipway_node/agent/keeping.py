@@ -1,28 +1,43 @@
-"""Keeping the engine up, and asking after its health."""
+"""Keeping the engine up, the journal in step with it, and asking after its health."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
 from slipway_node.agent.context import Context
 from slipway_node.ports import EngineUnavailableError
+from slipway_node.reconciling import reconcile
 
 _log = structlog.get_logger(__name__)
 
 
 class Keeping:
-    """Starts the engine, however long that takes, then asks how it is."""
+    """Starts the engine, however long that takes, then asks how it is. ``remember`` is how far the journal reaches."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, remember: timedelta) -> None:
         self._context = context
+        self._remember = remember
         self._backoff = context.world.backoff(context.timing.backoff_max)
         self._begun = False
 
     async def run(self) -> None:
         """Start the engine and look after it until the agent stops."""
-        while not self._context.stopping.is_set() and not await self._start():
-            await self._context.pause(self._backoff.failed())
+        # Nothing is taken or launched before the journal knows what is there already.
+        if await self._managed(self._start) and await self._managed(self._reconcile):
+            self._context.engine_up.set()
         while not self._context.stopping.is_set():
             await self._ask()
             await self._context.pause(self._context.timing.health)
+
+    async def _managed(self, step: Callable[[], Awaitable[bool]]) -> bool:
+        """Try ``step`` until it is done; False where the agent stops before."""
+        while not self._context.stopping.is_set():
+            if await step():
+                self._backoff.succeeded()
+                return True
+            await self._context.pause(self._backoff.failed())
+        return False
 
     async def _start(self) -> bool:
         self._begun = True
@@ -33,8 +48,23 @@ class Keeping:
             self._context.sight.health = {"engine": "unavailable", "detail": str(error)}
             return False
         await self._ask()
-        self._context.engine_up.set()
         _log.info("engine_started")
+        return True
+
+    async def _reconcile(self) -> bool:
+        context = self._context
+        since = context.now() - self._remember
+        try:
+            done = await reconcile(context.engine, context.journal, since=since, clock=context.now)
+        except EngineUnavailableError as error:
+            _log.warning("not_reconciled", detail=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - the gateway still offers again what a lost journal had
+            _log.exception("not_reconciled")
+            return True
+        ids = [lost.submission_id for lost in done.written_back]
+        _log.info("reconciled", in_journal=done.in_journal, written_back=len(ids), submission_ids=ids)
+        context.wakes.sending()
         return True
 
     async def _ask(self) -> None:

@@ -2,14 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, assert_never
 
 from pydantic import JsonValue
 
 from slipway_contracts.node_policy import NodePolicy
-from slipway_node.aiida import codes, collecting, observing, placement, profile, pw_job, queries, shell_job, submission
+from slipway_node.aiida import (
+    codes,
+    collecting,
+    observing,
+    placement,
+    profile,
+    pw_job,
+    queries,
+    recalling,
+    shell_job,
+    submission,
+)
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.aiida.thread import EngineThread
@@ -18,6 +30,7 @@ from slipway_node.ports import (
     Collected,
     EngineUnavailableError,
     Envelope,
+    Launched,
     Observation,
     Placement,
     RefusedJobError,
@@ -45,6 +58,7 @@ class AiidaEngine:
         self._daemon = Daemon(workers)
         self._cluster = Cluster()
         self._scheduler = SchedulerKind.DIRECT
+        self._loaded = False
         self._seen: Any = None
         self._supervised_at = 0.0
 
@@ -73,6 +87,10 @@ class AiidaEngine:
         Raises RefusedJobError; EngineUnavailableError after which a process may have been stored or not.
         """
         return await self._thread.run(self._launch, envelope, workspace)
+
+    async def launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
+        """Return what has changed since ``moment`` or has not ended, but none of ``besides``; needs no daemon."""
+        return await self._thread.run(self._launched_since, moment, besides)
 
     async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
         """Return what is known of these executions."""
@@ -123,11 +141,20 @@ class AiidaEngine:
             await self._thread.run(submission.play_what_gave_up)
 
     def _start(self) -> None:
+        self._load()
+        self._scheduler = profile.scheduler_kind()
+        self._daemon.ensure_running()
+
+    def _load(self) -> None:
         if not profile.exists(self._home):
             raise EngineUnavailableError(f"{self._home} has no AiiDA profile; run `slipway-node enroll`")
         profile.load(self._home)
-        self._scheduler = profile.scheduler_kind()
-        self._daemon.ensure_running()
+        self._loaded = True
+
+    def _launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
+        if not self._loaded:
+            self._load()
+        return recalling.launched_since(moment, besides)
 
     def _launch(self, envelope: Envelope, workspace: Path) -> str:
         submission_id = envelope.command.submission_id

@@ -39,6 +39,19 @@ def rows(submission_ids: Sequence[str]) -> list[ProcessRow]:
     return list(once.values())
 
 
+def changed_since(moment: datetime) -> list[tuple[str, str, str]]:
+    """Return label, uuid and description of processes that changed since ``moment`` or are not sealed, oldest first."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    filters = {"or": [{"mtime": {">=": moment}}, {"attributes": {"!has_key": ProcessNode.SEALED_KEY}}]}
+    query = QueryBuilder().append(ProcessNode, filters=filters, project=["label", "uuid", "description"], tag="process")
+    query.order_by({"process": [{"ctime": "asc"}, {"id": "asc"}]})
+    try:
+        return [(str(label), str(uuid), str(description)) for label, uuid, description in query.all()]
+    finally:
+        end_transaction()
+
+
 def never_taken_up(execution_ids: Sequence[str]) -> list[tuple[int, datetime]]:
     """Return pk and time of creation of those that are as they were stored, and could be continued."""
     from aiida.orm import ProcessNode, QueryBuilder

@@ -1,4 +1,4 @@
-"""The command line: `slipway-node enroll|run|status|drain|rotate-key|dead-letters|policy`."""
+"""The command line: `slipway-node enroll|run|reconcile|status|drain|rotate-key|dead-letters|policy`."""
 
 import sys
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ app.command(policy_app)
 app.command(letters_app)
 app.command(joining.enroll)
 app.command(working.run)
+app.command(working.reconcile)
 app.command(reading.status)
 app.command(stewarding.drain)
 app.command(stewarding.rotate_key)

@@ -1,4 +1,4 @@
-"""`slipway-node run`."""
+"""`slipway-node run` and `slipway-node reconcile`."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -9,8 +9,9 @@ from slipway_node import running
 from slipway_node.agent import logs
 from slipway_node.agent.context import Context
 from slipway_node.cli.endings import OK
-from slipway_node.cli.options import HomeOption, home_of, settings_of, tell
+from slipway_node.cli.options import HomeOption, JsonOption, home_of, settings_of, tell
 from slipway_node.home import Home
+from slipway_node.lock import this_process, without_an_agent
 from slipway_node.policy_file import PolicyInForce
 from slipway_node.ports import Engine
 from slipway_node.settings import NodeSettings
@@ -39,6 +40,24 @@ def run(
 
     asyncio.run(running.run(place, settings_of(home), engine_of, keep_engine=leave_engine_running, on_ready=tell_ready))
     tell(f"node {identity.node_name} stopped")
+    return OK
+
+
+def reconcile(*, home: HomeOption = None, json: JsonOption = False) -> int:
+    """Write back into the journal what AiiDA knows and the journal has lost; the agent does this when it starts.
+
+    What is written back is told to the gateway when the agent runs.
+    """
+    place = home_of(home)
+    logs.configure("warning", place.identity().management_node_id)  # what was done is told below
+    with without_an_agent(place.lock_file, this_process(), "and has reconciled when it started"):
+        done = asyncio.run(running.reconcile(place, settings_of(home), engine_of))
+    if json:
+        tell(done.model_dump_json(indent=2))
+        return OK
+    tell(f"in the journal {done.in_journal}, written back {len(done.written_back)}")
+    for lost in done.written_back:
+        tell(f"  {lost.job_id}  {lost.submission_id}  {lost.execution_id}")
     return OK
 
 

@@ -119,6 +119,13 @@ class Journal:
         """Return submit commands whose process has not ended."""
         return self._entries("state = 'launched'")
 
+    def accounted_for(self) -> frozenset[str]:
+        """Return the submissions whose process this journal knows, or that it knows to have ended or been withdrawn."""
+        rows = self._connection.execute(
+            "SELECT submission_id FROM commands WHERE kind = 'submit' AND state IN ('launched', 'done', 'dropped')"
+        )
+        return frozenset(row["submission_id"] for row in rows)
+
     def launched_by_queue(self, besides: Sequence[str] = ()) -> dict[str, int]:
         """Count the executions in each queue that have not ended, but not those of the submissions ``besides``."""
         rows = self._connection.execute(
