@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,3 +107,17 @@ def test_a_programs_own_words_are_no_reason():
 def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():
     assert verdicts.was_cancelled_outside(replace(ENDED, exit_status=302), "CANCELLED")
     assert not verdicts.was_cancelled_outside(ENDED, "CANCELLED")
+
+
+@pytest.mark.parametrize(
+    ("row", "seconds", "lacks"),
+    [
+        (replace(ENDED, sealed=False), 6, True),
+        (replace(ENDED, sealed=False), 4, False),  # its worker may be about to
+        (ENDED, 60, False),
+        (replace(CREATED, process_state="waiting"), 60, False),
+        (replace(CREATED, process_state="killed"), 60, True),
+    ],
+)
+def test_what_ended_and_was_not_sealed_within_seconds_lacks_its_seal(row, seconds, lacks):
+    assert verdicts.lacks_its_seal(row, NOW + timedelta(seconds=seconds)) is lacks

@@ -43,7 +43,7 @@ class Timing:
     empty_lease: float = 1.0  # between two polls that came back at once with nothing
     look: float = 5.0  # the longest between two looks at open executions
     look_gap: float = 0.25  # the shortest, and as long as the last look took: under load there is always a change
-    resume_after: float = 10.0  # a process still `created` by then may have been left behind
+    resume_after: float = 5.0  # a process still `created` by then may have been left behind
     kill_again: float = 30.0
     health: float = 10.0
     launches_at_once: int = 4

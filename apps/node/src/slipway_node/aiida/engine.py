@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -21,6 +21,7 @@ from slipway_node.aiida import (
     recalling,
     shell_job,
     submission,
+    verdicts,
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
@@ -38,7 +39,7 @@ from slipway_node.ports import (
 from slipway_node.slurm.cluster import Cluster
 
 POLL_SECONDS = 0.5  # a label query costs 5 ms
-SUPERVISE_SECONDS = 15.0
+SUPERVISE_SECONDS = 5.0  # a look at processes and their sockets' files: 30 ms
 KILL_SECONDS = 10.0
 
 
@@ -196,7 +197,10 @@ class AiidaEngine:
 
     def _observe(self, submission_ids: Sequence[str]) -> list[Observation]:
         cluster = self._cluster if self._scheduler is SchedulerKind.SLURM else None
-        return [observing.observation(row, cluster) for row in queries.rows(submission_ids)]
+        rows = queries.rows(submission_ids)
+        if submission.seal([row.uuid for row in rows if verdicts.lacks_its_seal(row, datetime.now(UTC))]):
+            rows = queries.rows(submission_ids)
+        return [observing.observation(row, cluster) for row in rows]
 
 
 def _resume(execution_ids: Sequence[str]) -> None:

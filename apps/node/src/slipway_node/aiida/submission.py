@@ -144,6 +144,18 @@ def play_what_gave_up() -> None:
         play_processes(paused, timeout=PLAY_SECONDS)
 
 
+def seal(execution_ids: Sequence[str]) -> bool:
+    """Seal processes that have ended and that nobody is at; tell whether there were any.
+
+    One whose task is still queued is left to the worker that takes it up.
+    """
+    queued = queued_process_pks() if execution_ids else set()
+    nodes = [node for node in map(queries.node_of, execution_ids) if node.pk not in queued]
+    for node in nodes:
+        node.seal()
+    return bool(nodes)
+
+
 def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[int]:
     """Return the pks of those that were stored and never taken up, and for which no task is queued.
 

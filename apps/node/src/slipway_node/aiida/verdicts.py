@@ -3,12 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipway_node.ports import Failure, Phase
 
 MESSAGE_MAX_CHARS = 1_900  # under the wire's 2,000
+
+SEALED_WITHIN = timedelta(seconds=5)
+"""A worker seals a process some 25 ms after its last state, or it was killed in between and never will."""
+
+_ENDED = frozenset({"finished", "excepted", "killed"})
 
 # A calculation job past its time with the scheduler: the job was seen done, so it has run.
 _AFTER_SCHEDULER = frozenset({"stashing", "retrieving", "parsing"})  # `unstashing` comes before submission
@@ -75,6 +80,11 @@ def phase_of(row: ProcessRow) -> Phase:
     if row.process_state == "finished" and row.exit_status == 0:
         return Phase.FINISHED
     return Phase.FAILED
+
+
+def lacks_its_seal(row: ProcessRow, now: datetime) -> bool:
+    """Tell whether the process ended and its worker was killed before it sealed it: nobody else will."""
+    return not row.sealed and row.process_state in _ENDED and now - row.changed_at > SEALED_WITHIN
 
 
 def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str = "") -> Failure:
