@@ -12,6 +12,7 @@ from slipway_node.ports import EngineUnavailableError
 START_SECONDS = 60  # a cold start on two cores takes 8 s; a busy login node is given more
 STOP_SECONDS = 20
 ASK_SECONDS = 5
+LOOKS_AFTER_CHANGE = 2  # one may come while the broker has not noticed either
 
 
 class Daemon:
@@ -20,6 +21,8 @@ class Daemon:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._is_of_this_code = False
+        self._worker_pids: frozenset[int] = frozenset()
+        self._looks_due = 0
 
     def ensure_running(self) -> bool:
         """Start the daemon unless it runs; return whether it had to be started. Raises EngineUnavailableError."""
@@ -28,6 +31,7 @@ class Daemon:
         client = self._client()
         if self.runs() and not _workers_lost_their_broker() and (self._is_of_this_code or not self._is_of_other_code()):
             self._is_of_this_code = True  # which lasts: an upgrade reaches this process at its own restart
+            self._free_tasks_of_dead_workers()
             return False
         self.stop()
         _forget_where_the_broker_was()
@@ -38,6 +42,19 @@ class Daemon:
         _forget_broker()
         self._is_of_this_code = True
         return True
+
+    def _free_tasks_of_dead_workers(self) -> None:
+        """Have the broker look for dead workers again, some times after a worker was exchanged.
+
+        It looks when a connection ends, and that may be an instant too early to find the very one that did: it then
+        keeps the worker's tasks for a worker that is no more. Another connection's end makes it look again.
+        """
+        pids = frozenset(process.pid for process in _own_processes() if "worker" in process.info["cmdline"])
+        if pids != self._worker_pids:
+            self._worker_pids, self._looks_due = pids, LOOKS_AFTER_CHANGE
+        if self._looks_due:
+            self._looks_due -= 1
+            _connect_and_leave()
 
     def runs(self) -> bool:
         """Tell whether the daemon's supervisor is alive; a pid file left by a kill or a reboot does not count."""
@@ -131,6 +148,15 @@ def _forget_where_the_broker_was() -> None:
     broker = get_manager().get_broker()
     for file in (broker._service_sockets_file, broker._service_pid_file, broker._service_status_file):  # noqa: SLF001 - no public word
         file.unlink(missing_ok=True)
+
+
+def _connect_and_leave() -> None:
+    """Have a connection to the broker and end it; the next use connects anew."""
+    from aiida.manage.manager import get_manager
+
+    with contextlib.suppress(ConnectionError):  # it is not up: it knows of no workers
+        get_manager().get_communicator()
+    _forget_broker()
 
 
 def _forget_broker() -> None:
