@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check contract bench clean
+.PHONY: help demo dev test check contract bench faults clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ contract: ## the two drift checks; both always run
 
 bench: ## the limits, measured side by side in one run
 	@scripts/bootstrap.sh dev && .venv/bin/python -m benchmarks
+
+faults: ## kill each part at each step of a job on Slurm, and see that nothing is lost or doubled; ARGS="--runs 10"
+	@scripts/bootstrap.sh dev && PYTHONPATH=.:tools:tests/flow:tests/faults .venv/bin/python tests/faults/run_faults.py $(ARGS)
 
 clean: ## everything that was installed or run here
 	@rm -rf .venv .tools .slipway node_modules packages/api-client/node_modules

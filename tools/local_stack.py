@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
+
 BIN = Path(sys.executable).parent
 READY_TIMEOUT_SECONDS = 60.0  # a first start on a loaded two-core machine, with room
 POLL_SECONDS = 0.05
@@ -214,6 +216,18 @@ class Node:
         """Run ``verdi`` on the node's own AiiDA."""
         env = {**os.environ, **self.env, "AIIDA_PATH": str(self.home / "aiida")}
         return subprocess.run([str(BIN / "verdi"), *arguments], capture_output=True, text=True, check=False, env=env)  # noqa: S603 - ours
+
+    def engine_processes(self, word: str) -> list[psutil.Process]:
+        """Return the processes of this node's AiiDA daemon whose command line has ``word``."""
+        home = str(self.home / "aiida")
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if word in process.cmdline() and home in process.environ().get("AIIDA_PATH", ""):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
 
     def stop_engine(self) -> None:
         """Stop AiiDA's daemon if an agent that was killed left it running."""

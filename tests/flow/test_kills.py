@@ -1,8 +1,7 @@
 """SIGKILL of each part in mid-job. What is counted is the job's own side effect, not a log."""
 
-import psutil
 import pytest
-from local_stack import Node, wait_for_node, wait_until
+from local_stack import wait_for_node, wait_until
 from product import Stack, counting_job, effects_of
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(300), pytest.mark.idempotency("execution-event")]
@@ -25,19 +24,6 @@ def assert_once(stack: Stack, job_id: str, effects) -> None:
     assert effects_of(effects) == ["began", "ended"]
     events = [entry for entry in stack.product.timeline(job_id) if entry["kind"] == "event"]
     assert [entry["source_execution_state"] for entry in events] == EVENTS
-
-
-def engine_processes(node: Node, word: str) -> list[psutil.Process]:
-    """Return the processes of this node's AiiDA whose command line has ``word``."""
-    home = str(node.home / "aiida")
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if word in process.cmdline() and home in process.environ().get("AIIDA_PATH", ""):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def test_the_gateway_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
@@ -65,7 +51,7 @@ def test_the_agent_killed_and_back_only_after_the_job_ended_still_tells_everythi
 
 def test_aiidas_worker_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
     job_id, effects = begin(stack)
-    workers = engine_processes(stack.node, "worker")
+    workers = stack.node.engine_processes("worker")
     assert workers, "no AiiDA worker was found to kill"
     for worker in workers:
         worker.kill()
@@ -74,7 +60,7 @@ def test_aiidas_worker_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack)
 
 def test_aiidas_whole_daemon_killed_in_mid_job_loses_and_doubles_nothing(stack: Stack) -> None:
     job_id, effects = begin(stack)
-    for process in engine_processes(stack.node, "daemon"):
+    for process in stack.node.engine_processes("daemon"):
         process.kill()
     assert_once(stack, job_id, effects)
 
@@ -92,7 +78,7 @@ def test_everything_killed_at_once_in_mid_job_loses_and_doubles_nothing(stack: S
     job_id, effects = begin(stack)
     stack.gateway.process.kill()
     stack.node.process.kill()
-    for process in engine_processes(stack.node, "daemon"):
+    for process in stack.node.engine_processes("daemon"):
         process.kill()
     stack.gateway.start()
     stack.node.start()

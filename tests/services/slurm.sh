@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A real Slurm on this machine alone: munge, slurmctld, slurmd, one node that pretends to eight CPUs.
-# usage: slurm.sh start|stop|conf     Needs root. Its files lie in $SLIPWAY_SLURM_DIR; /etc/slurm is not touched.
+# usage: slurm.sh start|stop|conf     Needs root. /etc/slurm is not touched.
+# Its files lie in $SLIPWAY_SLURM_DIR, and it listens on $SLIPWAY_SLURM_PORT and the next: two may run side by side.
 set -euo pipefail
 dir=${SLIPWAY_SLURM_DIR:-/var/tmp/slipway-slurm}
+port=${SLIPWAY_SLURM_PORT:-16817}
 conf=$dir/slurm.conf
 host=$(hostname -s)
 
@@ -12,8 +14,8 @@ write_conf() {
     cat >"$conf" <<CONF
 ClusterName=slipway
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc

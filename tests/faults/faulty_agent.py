@@ -1,0 +1,96 @@
+"""`slipway-node` with points between an agent's steps; arguments are the command's."""
+
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from points import around, cross, cross_async, without
+
+JOURNALED = {"record_leased", "record_acks", "record_launch", "record_events", "record_deliveries"}
+"""The journal's writes, each a transaction; its reads are no steps."""
+
+
+def _journal() -> None:
+    from slipway_node.journal import JournalThread
+
+    original = JournalThread.call
+
+    async def call(self: JournalThread, method: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        point = f"journal.{method.__name__}"
+        if method.__name__ not in JOURNALED:
+            return await original(self, method, *arguments, **named)
+        for _ in range(await cross_async(f"before {point}")):
+            answer = await original(self, method, *arguments, **named)
+        await cross_async(f"after {point}")
+        return answer
+
+    JournalThread.call = call  # type: ignore[method-assign]
+
+
+def _gateway() -> None:
+    from slipway_node.gateway_client import GatewayClient
+
+    lease = GatewayClient.lease
+
+    async def leased(self: GatewayClient, *arguments: Any) -> Any:
+        commands = await lease(self, *arguments)
+        if commands:  # a poll that brought nothing is no step
+            await cross_async("after gateway.lease")
+        return commands
+
+    GatewayClient.lease = leased  # type: ignore[method-assign]
+    around(GatewayClient, "ack", "gateway.ack")
+    around(GatewayClient, "ingest", "gateway.ingest")
+
+
+def _engine() -> None:
+    from aiida.engine import utils
+
+    from slipway_node import running
+    from slipway_node.aiida import submission
+    from slipway_node.aiida.engine import AiidaEngine
+
+    around(running, "fetch", "fetch")
+    around(running, "publish", "publish")
+    around(AiidaEngine, "find", "engine.find")
+    around(AiidaEngine, "launch", "engine.launch")
+    around(AiidaEngine, "collect", "engine.collect")
+    around(AiidaEngine, "kill", "engine.kill")
+    around(submission, "store", "launch.store")
+    around(submission, "hand_over", "launch.hand_over")
+    make = utils.instantiate_process
+
+    def made(*arguments: Any, **named: Any) -> Any:
+        cross("between launch.inputs and launch.process")
+        instance = make(*arguments, **named)
+        cross("before launch.commit")
+        return instance
+
+    utils.instantiate_process = made
+
+
+def _unprotected() -> None:
+    """Take out what the agent protects a job by."""
+    from slipway_node import events
+    from slipway_node.aiida import placement, queries
+
+    if without("labels"):
+        queries.execution_ids = lambda _submission_ids: {}
+    if without("claim"):
+        placement.claim = lambda: ":"
+    if without("ids"):
+        events.event_id_for = lambda *_of: str(uuid.uuid4())
+
+
+if __name__ == "__main__":
+    from slipway_node.cli import main
+
+    _unprotected()
+    _journal()
+    _gateway()
+    _engine()
+    main()

@@ -1,0 +1,156 @@
+"""A whole Slipway on real Slurm whose parts can be killed at any point, and brought back as an init system would."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from director import Director
+from local_stack import BIN, Gateway, Node, Process, running, wait_until
+from points import ADDRESS, WITHOUT
+from product import Product, Stack
+
+HERE = Path(__file__).parent
+SLURM_COMMANDS = ("sbatch", "scancel")
+QUEUE = "main"  # the first partition that tests/services/slurm.sh sets up
+
+
+class Victim(StrEnum):
+    """What is killed."""
+
+    AGENT = "agent"
+    JOURNAL = "agent and journal"  # the agent is killed, and its journal is lost
+    WORKER = "worker"
+    DAEMON = "daemon"  # with its workers and its broker
+    BROKER = "broker"
+    SLURMCTLD = "slurmctld"
+    SLURMD = "slurmd"
+    GATEWAY = "gateway"
+
+
+@dataclass
+class FaultyNode(Node):
+    """A node whose agent crosses points."""
+
+    def __post_init__(self) -> None:
+        argv = [sys.executable, str(HERE / "faulty_agent.py"), "run", "--home", str(self.home)]
+        self.process = Process("node", argv, self.log, self.env)
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """The stack, and who holds its processes at points."""
+
+    stack: Stack
+    director: Director
+
+    def kill(self, victim: Victim) -> None:
+        """Kill ``victim`` outright."""
+        _KILL[victim](self.stack)
+
+    def restore(self, victim: Victim) -> None:
+        """Start what nothing of Slipway starts again by itself; returns when the victim is there again."""
+        match victim:
+            case Victim.AGENT | Victim.JOURNAL:
+                self.stack.node.start()
+            case Victim.GATEWAY:
+                self.stack.gateway.start()
+            case Victim.SLURMCTLD | Victim.SLURMD:
+                subprocess.run([victim.value, "-f", os.environ["SLURM_CONF"]], check=True)
+                wait_until(f"{victim} answers", self.slurm_is_whole)
+            case Victim.WORKER | Victim.DAEMON | Victim.BROKER:
+                wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
+
+    def _engine_is_back(self) -> bool:
+        return all(self.stack.node.engine_processes(word) for word in ("start-circus", "broker", "worker"))
+
+    @staticmethod
+    def slurm_is_whole() -> bool:
+        """Tell whether the controller answers and its node is up.
+
+        A controller that was killed may come back without knowing that a job has run, start it once more, be told by
+        slurmd that it runs already, and drain the node for that: its admin takes it back into service.
+        """
+        state = node_state()
+        if state is not None and state.startswith("drain"):
+            subprocess.run(["scontrol", "update", "NodeName=ALL", "State=RESUME"], capture_output=True, check=False)
+        return state in ("idle", "mixed", "allocated", "completing")
+
+
+def node_state() -> str | None:
+    """Return Slurm's word for the state of its node; None where nobody answers."""
+    asked = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, check=False)
+    return asked.stdout.split()[0].rstrip("*") if asked.returncode == 0 and asked.stdout.strip() else None
+
+
+def slurm_jobs() -> set[str]:
+    """Return the ids of all jobs that Slurm knows of, ended ones too."""
+    asked = subprocess.run(["squeue", "-h", "-t", "all", "-o", "%i"], capture_output=True, text=True, check=True)
+    return set(asked.stdout.split())
+
+
+def _kill_engine(word: str) -> Callable[[Stack], None]:
+    def kill(stack: Stack) -> None:
+        for process in stack.node.engine_processes(word):
+            process.kill()
+
+    return kill
+
+
+def _kill_slurm(daemon: str) -> Callable[[Stack], None]:
+    def kill(_stack: Stack) -> None:
+        pid_file = Path(os.environ["SLURM_CONF"]).with_name(f"{daemon}.pid")
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+    return kill
+
+
+def _kill_with_journal(stack: Stack) -> None:
+    stack.node.process.kill()
+    for part in stack.node.home.glob("journal.db*"):
+        part.unlink()
+
+
+_KILL: Mapping[Victim, Callable[[Stack], None]] = {
+    Victim.AGENT: lambda stack: stack.node.process.kill(),
+    Victim.JOURNAL: _kill_with_journal,
+    Victim.WORKER: _kill_engine("worker"),
+    Victim.DAEMON: _kill_engine("daemon"),
+    Victim.BROKER: _kill_engine("broker"),
+    Victim.SLURMCTLD: _kill_slurm("slurmctld"),
+    Victim.SLURMD: _kill_slurm("slurmd"),
+    Victim.GATEWAY: lambda stack: stack.gateway.process.kill(),
+}
+
+
+def _commands(folder: Path) -> None:
+    """Put commands with points before the real ones."""
+    folder.mkdir()
+    ours = {"verdi": f"{HERE / 'faulty_verdi.py'} {folder / 'verdi'}"}
+    ours |= {name: f"{HERE / 'faulty_command.py'} {shutil.which(name)}" for name in SLURM_COMMANDS}
+    for name, script in ours.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
+        (folder / name).chmod(0o755)
+
+
+@contextlib.contextmanager
+def laboratory(root: Path, *, without: str = "") -> Iterator[Laboratory]:
+    """Run a laboratory with its files under ``root``, and some protections taken out (points.py)."""
+    shared, commands = root / "shared", root / "bin"
+    shared.mkdir()
+    _commands(commands)
+    with tempfile.TemporaryDirectory(prefix="slipway-") as short, Director(Path(short) / "director") as director:
+        path = os.pathsep.join([str(commands), str(BIN), os.environ["PATH"]])
+        env = {ADDRESS: str(director.address), WITHOUT: without, "PATH": path}
+        gateway = Gateway(root / "gateway", root / "gateway.log")
+        node = FaultyNode(root / "node", root / "node.log", env)
+        options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
+        with running(gateway, node, options=options) as node_id:
+            yield Laboratory(Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared), director)

@@ -1,0 +1,230 @@
+"""Which point of a submission meets which fault, and what has to come of it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+from laboratory import QUEUE, Laboratory, Victim, slurm_jobs
+from local_stack import StackError, wait_for_node, wait_until
+from product import TERMINAL, counting_job, effects_of
+
+JOB_SECONDS = 1.0
+CANCELLED_JOB_SECONDS = 60.0
+REACHED_SECONDS = 40.0
+ENDED_SECONDS = 90.0
+MOVED_SECONDS = 15.0
+"""Within this time after the last part is back, a job's state is to move again, or to have reached its end."""
+
+
+class Flow(StrEnum):
+    """What the product wants of the job that is struck."""
+
+    RUN = "run"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """At the ``nth`` crossing of ``point``, ``victim`` is killed; without a victim the step is done twice."""
+
+    flow: Flow
+    point: str
+    victim: Victim | None
+    nth: int = 1
+
+    def __str__(self) -> str:
+        nth = f" #{self.nth}" if self.nth > 1 else ""
+        return f"{self.flow}: {self.point}{nth}: {self.fault}"
+
+    @property
+    def fault(self) -> str:
+        """Return the fault's name."""
+        return f"{self.victim} killed" if self.victim else "done twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a case. ``wrong`` is empty where all held; times are seconds after the last part was back."""
+
+    case: Case
+    wrong: list[str]
+    moved_seconds: float
+    ended_seconds: float
+
+
+Step = tuple[str, int]
+
+AGENT_STEPS: dict[Flow, list[Step]] = {
+    Flow.RUN: [
+        ("journal.record_leased", 1),
+        ("gateway.ack", 1),
+        ("journal.record_acks", 1),
+        ("engine.find", 1),
+        ("fetch", 1),
+        ("launch.store", 1),
+        ("launch.hand_over", 1),
+        ("engine.launch", 1),
+        ("journal.record_launch", 1),
+        ("gateway.ingest", 1),
+        ("journal.record_deliveries", 1),
+        ("journal.record_events", 1),
+        ("gateway.ingest", 2),
+        ("engine.collect", 1),
+        ("publish", 1),
+        ("journal.record_events", 2),
+        ("gateway.ingest", 3),
+        ("journal.record_deliveries", 3),
+    ],
+    Flow.CANCEL: [("engine.kill", 1), ("journal.record_acks", 2)],
+}
+WITHIN_THE_LAUNCH = ["after gateway.lease", "between launch.inputs and launch.process", "before launch.commit"]
+WITH_THE_ENGINE = ["before worker.upload", "before worker.submit", "after sbatch", "before worker.retrieve"]
+WORKER_STEPS: dict[Flow, list[Step]] = {
+    Flow.RUN: [
+        ("worker.upload", 1),
+        ("worker.submit", 1),
+        ("sbatch", 1),
+        ("worker.retrieve", 1),
+        ("worker.parse", 1),
+        ("worker.seal", 1),
+    ],
+    Flow.CANCEL: [("worker.kill", 1), ("scancel", 1)],
+}
+GATEWAY_STEPS = {"gateway.ack", "gateway.ingest"}
+REPEATABLE = {
+    "journal.record_leased",
+    "gateway.ack",
+    "journal.record_acks",
+    "engine.find",
+    "fetch",
+    "engine.launch",
+    "journal.record_launch",
+    "gateway.ingest",
+    "journal.record_deliveries",
+    "journal.record_events",
+    "engine.collect",
+    "publish",
+    "engine.kill",
+    "worker.submit",
+    "worker.retrieve",
+    "worker.kill",
+}
+"""Steps that may be taken twice. AiiDA's own `continue` is none: agent and engine see to it that it is not."""
+
+
+def cases() -> Iterator[Case]:
+    """Yield every case once."""
+    for flow in Flow:
+        yield from _around(flow, AGENT_STEPS[flow], (Victim.AGENT, Victim.JOURNAL))
+        yield from _around(flow, [step for step in AGENT_STEPS[flow] if step[0] in GATEWAY_STEPS], (Victim.GATEWAY,))
+        yield from _around(flow, WORKER_STEPS[flow], (Victim.WORKER, Victim.DAEMON))
+        for step, nth in AGENT_STEPS[flow] + WORKER_STEPS[flow]:
+            if step in REPEATABLE:
+                yield Case(flow, f"before {step}", None, nth)
+    for point in WITHIN_THE_LAUNCH:
+        yield Case(Flow.RUN, point, Victim.AGENT)
+    for point in WITH_THE_ENGINE:
+        for victim in (Victim.AGENT, Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY):
+            yield Case(Flow.RUN, point, victim)
+
+
+def each_point_once() -> list[Case]:
+    """Return a case for each point and each kind of victim: at a point of its own, what is at it is killed."""
+    return [case for case in cases() if case.victim not in (None, Victim.DAEMON, Victim.JOURNAL)]
+
+
+def _around(flow: Flow, steps: Sequence[Step], victims: Sequence[Victim]) -> Iterator[Case]:
+    for step, nth in steps:
+        for side in ("before", "after"):
+            for victim in victims:
+                yield Case(flow, f"{side} {step}", victim, nth)
+
+
+def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
+    """Run one job, strike it at the case's point, and look at what came of it within ``ended_seconds``."""
+    product = lab.stack.product
+    known = slurm_jobs()
+    held = lab.director.arm(case.point, case.nth)
+    cancelled = case.flow is Flow.CANCEL
+    uri, effects = counting_job(lab.stack.shared, CANCELLED_JOB_SECONDS if cancelled else JOB_SECONDS)
+    job_id = product.submit(uri, QUEUE)
+    try:
+        if cancelled:
+            wait_until("the job began", lambda: effects_of(effects) == ["began"])
+            product.wait(job_id, {"running"})
+            product.request("POST", f"/jobs/{job_id}:cancel")
+        if not held.reached(REACHED_SECONDS):
+            return Outcome(case, ["the point was not reached"], 0.0, 0.0)
+        if case.victim is None:
+            held.times = 2
+        else:
+            lab.kill(case.victim)
+        held.release()
+        seen = len(_timeline(lab, job_id))
+        if case.victim is not None:
+            lab.restore(case.victim)
+        back = time.monotonic()
+        moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
+        try:
+            end = product.wait(job_id, TERMINAL, ended_seconds)
+        except AssertionError as error:
+            return Outcome(case, [f"lost: {error}"], moved, ended_seconds)
+        ended = time.monotonic() - back
+        wrong = list(_wrong(lab, job_id, effects, end, cancelled=cancelled))
+        made = slurm_jobs() - known
+        if len(made) != 1 and case.victim is not Victim.SLURMCTLD:  # which may forget one, and give its number again
+            wrong.append(f"{len(made)} jobs at Slurm")
+        return Outcome(case, wrong, moved, ended)
+    finally:
+        lab.director.disarm()
+        _made_whole(lab)
+
+
+def _wrong(lab: Laboratory, job_id: str, effects: Path, end: dict, *, cancelled: bool) -> Iterator[str]:
+    """Yield what is not as it has to be: the job's own effects, its end, and what was told of it."""
+    states = [each["source_execution_state"] for each in lab.stack.product.timeline(job_id) if each["kind"] == "event"]
+    did = effects_of(effects)
+    wanted_end, wanted_effects = ("cancelled", ["began"]) if cancelled else ("succeeded", ["began", "ended"])
+    if end["projection_state"] != wanted_end:
+        yield f"ended as {end['projection_state']}: {end.get('failure')}"
+    if did != wanted_effects:
+        yield f"{'doubled' if did.count('began') > 1 else 'effects'}: {did}"
+    wanted = ["accepted", "running", "cancelled" if cancelled else "completed"]
+    if states != wanted:
+        yield f"events: {states}"
+
+
+def _timeline(lab: Laboratory, job_id: str) -> list[dict]:
+    """Read the job's changes; a gateway that is away is asked again."""
+    while True:
+        try:
+            return lab.stack.product.timeline(job_id)
+        except httpx.TransportError:
+            if not lab.stack.gateway.process.running():
+                return []
+            time.sleep(0.05)
+
+
+def _has_moved(lab: Laboratory, job_id: str, seen: int) -> bool:
+    entries = _timeline(lab, job_id)
+    return len(entries) > seen or (bool(entries) and entries[-1]["projection_state"] in TERMINAL)
+
+
+def _seconds_until(holds: Callable[[], bool], limit_seconds: float) -> float:
+    """Return how long it took until ``holds``, or the limit."""
+    began = time.monotonic()
+    while not holds() and time.monotonic() - began < limit_seconds:
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def _made_whole(lab: Laboratory) -> None:
+    """Wait until every part is there for the next case; raises StackError."""
+    if not lab.stack.node.process.running():
+        raise StackError(f"the agent is not running:\n{lab.stack.node.process.tail()}")
+    wait_for_node(lab.stack.gateway, lab.stack.node, lab.stack.product.token)
+    wait_until("AiiDA's worker is there", lambda: lab.stack.node.engine_processes("worker"))
+    wait_until("Slurm is whole", lab.slurm_is_whole)

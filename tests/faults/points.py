@@ -1,0 +1,64 @@
+"""Named points between the steps of a submission; only processes that the fault tests start ever load this.
+
+A process that reaches a point tells the director (director.py), and is held there until that lets it go, or kills it.
+It may also be told to do the step twice.
+"""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import os
+import socket
+from typing import Any
+
+ADDRESS = "SLIPWAY_FAULTS"
+"""The environment variable with the path of the director's socket, read here alone."""
+WITHOUT = "SLIPWAY_WITHOUT"
+"""The one with the protections that are taken out, to see that the faults then do harm; separated by blanks."""
+
+
+def without(protection: str) -> bool:
+    """Tell whether a protection is to be taken out."""
+    return protection in os.environ.get(WITHOUT, "").split()
+
+
+def cross(point: str) -> int:
+    """Tell that ``point`` was reached, wait to be let go, and return how often the step is to be done.
+
+    Without a director nothing is waited for.
+    """
+    address = os.environ.get(ADDRESS)
+    if address is None:
+        return 1
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+        line.connect(address)
+        line.sendall(f"{os.getpid()} {point}\n".encode())
+        return int(line.recv(1) or b"1")
+    return 1
+
+
+async def cross_async(point: str) -> int:
+    """Cross without holding up the loop: what else the process does goes on meanwhile."""
+    return await asyncio.to_thread(cross, point)
+
+
+def around(owner: Any, name: str, point: str) -> None:
+    """Have the function ``owner.name`` cross ``before POINT`` and ``after POINT``."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def plain(*arguments: Any, **named: Any) -> Any:
+        for _ in range(cross(f"before {point}")):
+            answer = original(*arguments, **named)
+        cross(f"after {point}")
+        return answer
+
+    @functools.wraps(original)
+    async def awaited(*arguments: Any, **named: Any) -> Any:
+        for _ in range(await cross_async(f"before {point}")):
+            answer = await original(*arguments, **named)
+        await cross_async(f"after {point}")
+        return answer
+
+    setattr(owner, name, awaited if inspect.iscoroutinefunction(original) else plain)

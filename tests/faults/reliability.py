@@ -1,0 +1,71 @@
+"""The page that a run of the faults writes: points × faults, with counts, and what is promised by them. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from matrix import MOVED_SECONDS, Case, Outcome
+
+BEGIN, END = "<!-- written by make faults -->", "<!-- end of what is written -->"
+
+
+@dataclass(slots=True)
+class Cell:
+    """All runs of one case."""
+
+    runs: int = 0
+    wrong: list[str] = field(default_factory=list)
+    moved: list[float] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return how many held, and the longest time until the job moved again."""
+        held = f"{self.runs - len(self.wrong)}/{self.runs}"
+        return f"**{held}**" if self.wrong else f"{held} ({max(self.moved):.0f} s)"
+
+
+def cells_of(outcomes: Iterable[Outcome]) -> dict[Case, Cell]:
+    """Gather outcomes by case."""
+    cells: dict[Case, Cell] = defaultdict(Cell)
+    for outcome in outcomes:
+        cell = cells[outcome.case]
+        cell.runs += 1
+        cell.wrong += ["; ".join(outcome.wrong)] if outcome.wrong else []
+        cell.moved.append(outcome.moved_seconds)
+    return dict(cells)
+
+
+def table(cells: dict[Case, Cell]) -> str:
+    """Render points × faults as Markdown; a fault that makes no sense at a point is empty."""
+    faults = list(dict.fromkeys(case.fault for case in cells))
+    rows: dict[str, dict[str, Cell]] = {}
+    for case, cell in cells.items():
+        nth = f", time {case.nth}" if case.nth > 1 else ""
+        rows.setdefault(f"{case.flow}: {case.point}{nth}", {})[case.fault] = cell
+    lines = [["point", *faults], ["---"] * (len(faults) + 1)]
+    lines += [[point, *(row[fault].text() if fault in row else "" for fault in faults)] for point, row in rows.items()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def summary(outcomes: Sequence[Outcome], stamp: str) -> str:
+    """Return the counts in a paragraph, and a line for each case that went wrong."""
+    wrong = [outcome for outcome in outcomes if outcome.wrong]
+    late = [outcome for outcome in outcomes if not outcome.wrong and outcome.moved_seconds > MOVED_SECONDS]
+    moved = [outcome.moved_seconds for outcome in outcomes] or [0.0]
+    words = [text for outcome in wrong for text in outcome.wrong]
+    counts = (
+        f"{len(outcomes)} runs: {sum(text.startswith('lost') for text in words)} lost, "
+        f"{sum(text.startswith('doubled') or 'jobs at Slurm' in text for text in words)} doubled, "
+        f"{sum(text.startswith(('ended as', 'events', 'effects')) for text in words)} wrong ends. "
+        f"The job moved again {median(moved):.1f} s (median) and at most {max(moved):.1f} s after the last part was "
+        f"back; {len(late)} took over {MOVED_SECONDS:.0f} s."
+    )
+    told = [f"- {outcome.case}: {'; '.join(outcome.wrong)}" for outcome in wrong]
+    return "\n\n".join([stamp, counts, *(["\n".join(told)] if told else [])])
+
+
+def written_into(page: str, outcomes: Sequence[Outcome], stamp: str) -> str:
+    """Return ``page`` with the counts and the table between its marks."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{summary(outcomes, stamp)}\n\n{table(cells_of(outcomes))}\n\n{END}{after}"

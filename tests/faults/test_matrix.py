@@ -1,0 +1,25 @@
+"""Each point of a submission meets a fault once, on real AiiDA and Slurm; `make faults` runs all, many times."""
+
+from collections.abc import Iterator
+
+import pytest
+from laboratory import Laboratory, laboratory
+from matrix import Case, each_point_once, strike
+
+pytestmark = [
+    pytest.mark.service("aiida"),
+    pytest.mark.service("slurm"),
+    pytest.mark.timeout(300),
+    pytest.mark.idempotency("execution-event"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with laboratory(tmp_path_factory.mktemp("faults")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", each_point_once(), ids=str)
+def test_a_job_whose_submission_is_struck_runs_once_and_ends_as_it_should(lab: Laboratory, case: Case) -> None:
+    assert strike(lab, case).wrong == []
