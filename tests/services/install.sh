@@ -3,6 +3,9 @@
 set -euo pipefail
 missing=()
 command -v sbatch >/dev/null && command -v munged >/dev/null || missing+=(slurm-wlm munge)
+# The core packages alone have the programs, and nothing that starts a server.
+command -v slurmdbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v my_print_defaults >/dev/null ||
+    missing+=(slurmdbd mariadb-server-core mariadb-client-core)
 command -v pw.x >/dev/null || missing+=(quantum-espresso quantum-espresso-data)
 [ -e /usr/share/espresso/pseudo/Si.pz-vbc.UPF ] || missing+=(quantum-espresso-data)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)

@@ -2,11 +2,15 @@
 # A real Slurm on this machine alone: munge, slurmctld, slurmd, one node that pretends to eight CPUs.
 # usage: slurm.sh start|stop|conf     Needs root. /etc/slurm is not touched.
 # Its files lie in $SLIPWAY_SLURM_DIR, and it listens on $SLIPWAY_SLURM_PORT and the next: two may run side by side.
+# SLIPWAY_SLURM_ACCOUNTING=1 keeps accounts too: MariaDB on a socket of its own, and slurmdbd on the port after those.
 set -euo pipefail
 dir=${SLIPWAY_SLURM_DIR:-/var/tmp/slipway-slurm}
 port=${SLIPWAY_SLURM_PORT:-16817}
 conf=$dir/slurm.conf
 host=$(hostname -s)
+accounting=${SLIPWAY_SLURM_ACCOUNTING:-0}
+database=$dir/database
+database_user=nobody
 
 write_conf() {
     mkdir -p "$dir/state" "$dir/spool"
@@ -39,6 +43,27 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP
 PartitionName=debug Nodes=$host MaxTime=10 State=UP
 CONF
+    [ "$accounting" = 1 ] || return 0
+    cat >>"$conf" <<CONF
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=$((port + 2))
+AccountingStorageEnforce=associations,limits,qos
+CONF
+    # slurmdbd takes nothing that others can read.
+    (umask 077 && cat >"$dir/slurmdbd.conf") <<CONF
+AuthType=auth/munge
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort=$((port + 2))
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=root
+StorageLoc=slipway_accounting
+PidFile=$dir/slurmdbd.pid
+LogFile=$dir/slurmdbd.log
+CONF
 }
 
 start_munge() {
@@ -57,6 +82,35 @@ wait_for() { # wait_for SECONDS COMMAND...
     done
 }
 
+start_accounting() {
+    install -d -o "$database_user" -m 0700 "$database"
+    # The server knows root by its socket, and slurmdbd runs as root: there is no password.
+    mariadb-install-db --no-defaults --user="$database_user" --datadir="$database" --skip-test-db \
+        --auth-root-authentication-method=socket >"$dir/mariadb-install.log" 2>&1
+    mariadbd --no-defaults --user="$database_user" --datadir="$database" --socket="$database/socket" \
+        --pid-file="$database/pid" --skip-networking --innodb-flush-log-at-trx-commit=0 \
+        >"$dir/mariadb.log" 2>&1 </dev/null &
+    wait_for 20 test -s "$database/pid"
+    start_dbd
+    sacctmgr -iQ add cluster slipway >/dev/null
+    sacctmgr -iQ add qos high >/dev/null
+    sacctmgr -iQ add account chem cluster=slipway qos=normal,high >/dev/null
+    sacctmgr -iQ add user root account=chem cluster=slipway >/dev/null
+}
+
+start_dbd() {
+    MYSQL_UNIX_PORT=$database/socket slurmdbd
+    wait_for 20 sacctmgr --noheader show cluster
+}
+
+stop_accounting() { # The database goes last: slurmdbd writes to it as it ends.
+    local pid
+    for pid in "$dir/slurmdbd.pid" "$database/pid"; do
+        [ -e "$pid" ] && kill "$(cat "$pid")" 2>/dev/null || continue
+        for _ in $(seq 100); do pgrep -F "$pid" >/dev/null 2>&1 || break; sleep 0.1; done
+    done
+}
+
 idle() { sinfo -h -o %T | grep -qE 'idle|mixed|allocated'; }
 
 case "${1:-}" in
@@ -64,6 +118,7 @@ case "${1:-}" in
         write_conf
         export SLURM_CONF=$conf
         start_munge
+        [ "$accounting" != 1 ] || start_accounting
         slurmctld -f "$conf"
         wait_for 20 scontrol ping
         slurmd -f "$conf"
@@ -75,6 +130,7 @@ case "${1:-}" in
         done
         [ -e "$dir/our-munge" ] && pkill -x munged || true
         for _ in $(seq 50); do pgrep -F "$dir/slurmctld.pid" >/dev/null 2>&1 || break; sleep 0.1; done
+        stop_accounting
         rm -rf "$dir"
         ;;
     conf) echo "$conf" ;;
