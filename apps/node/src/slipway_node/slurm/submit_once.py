@@ -19,18 +19,28 @@ SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for
 
 _JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", ".slipway-claim", ".slipway-intent", ".slipway-lock"
 
-# Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever.
-_ENDED = "^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|PREEMPTED|BOOT_FAIL|DEADLINE|OUT_OF_MEMORY|REVOKED)"
-_BEFORE_SECONDS = 60  # that accounting's clock may be behind this machine's
+# Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
+# where the controller came back with no state at all, that it was cancelled and never started; one that somebody
+# cancels before it runs has a start.
+_ENDED_STATES = (
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"),
+    *("PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED"),
+)
+_ENDED = f"^({'|'.join(_ENDED_STATES)})"
+_APART_SECONDS = 60  # that accounting's clock may be before or behind this machine's
 
 _PARTS = f"""
 exec 9>>{_LOCK} && flock -w {LOCK_SECONDS} 9 || exit {TRY_AGAIN_STATUS}
 by_controller() {{ squeue --noheader --states=all --user="$(id -un)" --format='%i|%T|%Z'; }}
+at() {{ date -d "@$1" +%Y-%m-%dT%H:%M:%S; }}
 by_accounting() {{
-  scontrol show config | grep -q '^AccountingStorageType *= *accounting_storage/slurmdbd' || return 0
-  since=$(date -d "@$(($(head -n 1 {_INTENT}) - {_BEFORE_SECONDS}))" +%Y-%m-%dT%H:%M:%S)
-  sacct --noheader --allocations --parsable2 --user="$(id -un)" --starttime="$since" \\
-    --format=JobID,State,WorkDir | awk -F'|' '$2 ~ /{_ENDED}/'
+  config=$(scontrol show config) || return
+  printf '%s\\n' "$config" | grep -q '^AccountingStorageType *= *accounting_storage/slurmdbd' || return 0
+  since=$(at $(($(head -n 1 {_INTENT}) - {_APART_SECONDS}))) until=$(at $(($(date +%s) + {_APART_SECONDS})))
+  # Without states it leaves out what was never eligible, without duplicates what had a number that was given again.
+  rows=$(sacct --noheader --allocations --parsable2 --duplicates --user="$(id -un)" --starttime="$since" \\
+    --endtime="$until" --state={",".join(_ENDED_STATES)} --format=JobID,State,WorkDir,Start) || return
+  printf '%s\\n' "$rows" | awk -F'|' '$2 ~ /{_ENDED}/ && $4 ~ /^[0-9]/'
 }}
 here() {{ awk -F'|' -v here="$(pwd -P)" '$3 == here {{ print $1 "|" $2 }}'; }}
 known() {{

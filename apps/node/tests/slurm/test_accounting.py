@@ -1,0 +1,191 @@
+"""What is looked up in Slurm's accounting, asked of a real slurmdbd in a Slurm beside the session's own."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from slipway_node.ports import Placement
+from slipway_node.slurm.cluster import Cluster
+from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, claim, follow_command, submit_command
+
+pytestmark = pytest.mark.service("slurm")
+once = pytest.mark.idempotency("node-protocol")
+
+SERVICE = Path(__file__).parents[4] / "tests/services/slurm.sh"
+REMEMBERED_SECONDS = 300
+WAIT_SECONDS = 30.0  # the controller forgets every ten seconds, and tells accounting every five
+FITTING = {"partition": "main", "account": "chem", "qos": "high", "cpu": 1, "memory_mib": 100, "walltime_seconds": 60}
+
+
+def asked(*command: str, **options) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout.strip()
+
+
+def wait_until(happened) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+class Slurm:
+    """A Slurm with accounting, whose controller can be made to forget."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.conf = folder / "slurm.conf"
+
+    def remember(self, seconds: int) -> None:
+        before = self.conf.read_text().splitlines()
+        lines = [f"MinJobAge={seconds}" if line.startswith("MinJobAge=") else line for line in before]
+        self.conf.write_text("\n".join([*lines, ""]))
+        asked("scontrol", "reconfigure")
+
+    def forget(self, job_id: str) -> None:
+        """Have a job that has ended forgotten for its age, and so soon only this time."""
+        self.remember(2)
+        wait_until(lambda: job_id not in asked("squeue", "-h", "-t", "all", "-o", "%i").split())
+        self.remember(REMEMBERED_SECONDS)
+
+    def stop_controller(self, signal: str) -> None:
+        pid = (self.folder / "slurmctld.pid").read_text().strip()
+        asked("kill", f"-{signal}", pid)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text())
+
+    def start_controller(self) -> None:
+        asked("slurmctld", "-f", str(self.conf))
+        wait_until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode == 0)
+        wait_until(lambda: "idle" in asked("sinfo", "-h", "-o", "%T"))
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    programs = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db")
+    missing = [program for program in programs if shutil.which(program) is None]
+    if os.geteuid() != 0 or missing:
+        reason = (
+            f"a Slurm with accounting needs root and {', '.join(programs)}; missing: {', '.join(missing) or 'root'}"
+        )
+        (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
+    # Not in pytest's folder, which the database's user may not enter.
+    folder = Path(tempfile.mkdtemp(prefix="slipway-accounting-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    environment = {"SLIPWAY_SLURM_DIR": str(folder), "SLIPWAY_SLURM_PORT": "27817", "SLIPWAY_SLURM_ACCOUNTING": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**environment, "SLURM_CONF": str(folder / "slurm.conf")}.items():
+            patch.setenv(name, value)
+        try:
+            # Its daemons keep what they inherit: a pipe would never end.
+            subprocess.run([SERVICE, "start"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            asked("sacctmgr", "-iQ", "add", "qos", "low")
+            yield Slurm(folder)
+        finally:
+            subprocess.run([SERVICE, "stop"], check=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    head = "#!/bin/bash\n#SBATCH -p main -A chem -o out -e err --mem=100\n"
+    (tmp_path / "job.sh").write_text(f"{head}{claim()}\necho ran >> count\n")
+    (tmp_path / "held.sh").write_text(f"{head}#SBATCH --hold\n{claim()}\necho ran >> count\n")
+    return tmp_path
+
+
+def submitted(folder, script="job.sh") -> str:
+    return asked("bash", "-c", submit_command(script), cwd=folder).removeprefix("Submitted batch job ")
+
+
+def followed(folder, job_id: str) -> str:
+    return asked("bash", "-c", follow_command(job_id, "job.sh", str(folder)))
+
+
+def ended(job_id: str) -> None:
+    wait_until(lambda: Cluster().job_state(job_id) in ("COMPLETED", "FAILED", "CANCELLED"))
+
+
+def submissions(folder) -> int:
+    return len((folder / ".slipway-intent").read_text().split())
+
+
+@once
+def test_a_lost_answer_is_found_in_accounting_and_nothing_submitted_twice(slurm, folder):
+    """Neither a record nor a claim is left, so that only accounting can tell."""
+    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    first = asked("sbatch", "--parsable", "job.sh", cwd=folder)
+    ended(first)
+    (folder / ".slipway-claim").unlink()
+    slurm.forget(first)
+    assert submitted(folder) == first
+    assert submissions(folder) == 1
+    assert (folder / "count").read_text() == "ran\n"
+
+
+@once
+def test_one_that_was_cancelled_before_it_started_and_forgotten_is_not_submitted_again(slurm, folder):
+    job_id = submitted(folder, "held.sh")
+    asked("scancel", job_id)
+    ended(job_id)
+    slurm.forget(job_id)
+    assert followed(folder, job_id) == ENDED
+    assert submissions(folder) == 1
+    assert not (folder / "count").exists()
+
+
+@once
+@pytest.mark.parametrize("state", ["older", "none"])
+def test_one_that_the_controller_lost_before_it_started_is_submitted_again(slurm, folder, state):
+    """With an older state accounting says pending for ever, with none that the job was cancelled."""
+    saved, kept = slurm.folder / "state", slurm.folder / "state.kept"
+    slurm.stop_controller("TERM")
+    shutil.copytree(saved, kept)
+    slurm.start_controller()
+    asked("scontrol", "update", "PartitionName=main", "State=DOWN")
+    job_id = submitted(folder)
+    told = ("sacct", "-nXP", "--duplicates", "-S", "now-1hour", "-E", "now", "-s", "PENDING", "-o", "WorkDir")
+    wait_until(lambda: str(folder) in asked(*told).split())
+    slurm.stop_controller("KILL")
+    shutil.rmtree(saved)
+    kept.rename(saved)
+    if state == "none":
+        shutil.rmtree(saved)
+        saved.mkdir()
+    slurm.start_controller()
+    again = followed(folder, job_id)
+    assert again != ENDED
+    assert submissions(folder) == 2
+    ended(again)
+    assert (folder / "count").read_text() == "ran\n"
+
+
+@once
+def test_where_accounting_cannot_be_asked_nothing_is_submitted(slurm, folder):
+    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    away = f"export SLURM_CONF={folder}/slurm.conf\n{submit_command('job.sh')}"
+    conf = slurm.conf.read_text().replace("AccountingStoragePort=27819", "AccountingStoragePort=9")
+    (folder / "slurm.conf").write_text(conf)
+    done = subprocess.run(["bash", "-c", away], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (TRY_AGAIN_STATUS, "")
+    assert submissions(folder) == 1
+
+
+@pytest.mark.usefixtures("slurm")
+def test_what_slurm_would_run_is_not_refused():
+    assert Cluster().refusal(Placement(**FITTING)) is None
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"account": "physics"}, "account: this node's user has no physics there; it has chem, root"),
+        ({"qos": "urgent"}, "qos: Slurm has no urgent; it has normal, high, low"),
+        ({"qos": "low"}, "qos: chem may not use low; it may use high, normal"),
+    ],
+)
+def test_what_slurm_would_never_run_is_refused_with_what_is_allowed(changes, said):
+    assert Cluster().refusal(Placement(**{**FITTING, **changes})) == said
