@@ -131,9 +131,19 @@ def cases() -> Iterator[Case]:
             yield Case(Flow.RUN, point, victim)
 
 
-def each_point_once() -> list[Case]:
-    """Return a case for each point and each kind of victim: at a point of its own, what is at it is killed."""
-    return [case for case in cases() if case.victim not in (None, Victim.DAEMON, Victim.JOURNAL)]
+def each_boundary_once() -> list[Case]:
+    """Return a case for each boundary between two steps, struck by who is at it, and those with the engine in it.
+
+    What stands after one of the agent's steps stands before the next.
+    """
+    own = {Victim.AGENT, Victim.WORKER}
+    others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY}
+    agents = [case for case in cases() if case.victim in own and not _is_after_a_step_of_the_agent(case)]
+    return agents + [case for case in cases() if case.victim in others and case.point in WITH_THE_ENGINE]
+
+
+def _is_after_a_step_of_the_agent(case: Case) -> bool:
+    return case.victim is Victim.AGENT and case.point.startswith("after ") and case.point not in WITHIN_THE_LAUNCH
 
 
 def _around(flow: Flow, steps: Sequence[Step], victims: Sequence[Victim]) -> Iterator[Case]:

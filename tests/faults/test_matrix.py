@@ -1,10 +1,10 @@
-"""Each point of a submission meets a fault once, on real AiiDA and Slurm; `make faults` runs all, many times."""
+"""Each boundary of a submission's steps is struck once, on real AiiDA and Slurm; `make faults` does all of it."""
 
 from collections.abc import Iterator
 
 import pytest
 from laboratory import Laboratory, laboratory
-from matrix import Case, each_point_once, strike
+from matrix import Case, each_boundary_once, strike
 
 pytestmark = [
     pytest.mark.service("aiida"),
@@ -20,6 +20,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
         yield made
 
 
-@pytest.mark.parametrize("case", each_point_once(), ids=str)
+@pytest.mark.parametrize("case", each_boundary_once(), ids=str)
 def test_a_job_whose_submission_is_struck_runs_once_and_ends_as_it_should(lab: Laboratory, case: Case) -> None:
     assert strike(lab, case).wrong == []

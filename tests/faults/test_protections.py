@@ -8,7 +8,7 @@ from matrix import Case, Flow, strike
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm"), pytest.mark.timeout(300)]
 
-MISSED_SECONDS = 25.0  # with all protections in, none of these takes half of it
+MISSED_SECONDS = 40.0  # with all protections in, none of these takes half of it
 WORKER_AFTER_SBATCH = Case(Flow.RUN, "after sbatch", Victim.WORKER)
 AGENT_AFTER_HAND_OVER = Case(Flow.RUN, "after launch.hand_over", Victim.AGENT)
 JOURNAL_AFTER_INGEST = Case(Flow.RUN, "after gateway.ingest", Victim.JOURNAL)

@@ -153,11 +153,11 @@ async def test_the_command_neither_starts_nor_stops_the_engine(lab, steward):
     assert (lab.engine.asked["start"], lab.engine.asked["stop"]) == (asked["start"], asked["stop"])
 
 
-def test_beside_a_running_agent_there_is_nothing_to_do(lab, steward):
+def test_beside_a_running_agent_nothing_is_written_back(lab, steward):
     lock = AgentLock.acquire(lab.home.lock_file, this_process())
     assert steward.run("reconcile") == 1
     lock.release()
-    assert "runs already, and has reconciled when it started" in steward.err
+    assert "runs already, and may be launching what would be written back" in steward.err
     assert lab.engine.asked == {}
 
 

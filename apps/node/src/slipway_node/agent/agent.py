@@ -37,7 +37,7 @@ class StopTiming:
 class Agent:
     """One node's agent, on one journal. ``on_ready`` is called when engine and gateway have both answered.
 
-    ``remember`` is how long the journal keeps what has ended, and how far back it is reconciled with the engine.
+    ``remember`` is how long the journal keeps what has ended.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Agent:
         self._finishing = Finishing(context)
         self._sending = Sending(context)
         self._remember = remember
-        self._keeping = Keeping(context, remember)
+        self._keeping = Keeping(context)
 
     def stop(self) -> None:
         """Ask the agent to stop cleanly."""

@@ -12,12 +12,19 @@ from slipway_node.reconciling import reconcile
 _log = structlog.get_logger(__name__)
 
 
-class Keeping:
-    """Starts the engine, however long that takes, then asks how it is. ``remember`` is how far the journal reaches."""
+RECENT = timedelta(minutes=10)
+"""How far back a start looks for what has ended, beside all that has not.
 
-    def __init__(self, context: Context, remember: timedelta) -> None:
+To an agent whose journal was lost the gateway offers again what it has not heard the end of; and to collect a month's
+results anew would hold up today's jobs.
+"""
+
+
+class Keeping:
+    """Starts the engine, however long that takes, then asks how it is."""
+
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._remember = remember
         self._backoff = context.world.backoff(context.timing.backoff_max)
         self._begun = False
 
@@ -53,7 +60,7 @@ class Keeping:
 
     async def _reconcile(self) -> bool:
         context = self._context
-        since = context.now() - self._remember
+        since = context.now() - RECENT
         try:
             done = await reconcile(context.engine, context.journal, since=since, clock=context.now)
         except EngineUnavailableError as error:

@@ -44,13 +44,13 @@ def run(
 
 
 def reconcile(*, home: HomeOption = None, json: JsonOption = False) -> int:
-    """Write back into the journal what AiiDA knows and the journal has lost; the agent does this when it starts.
+    """Write back into the journal what AiiDA knows and the journal has lost; stop the agent before.
 
     What is written back is told to the gateway when the agent runs.
     """
     place = home_of(home)
     logs.configure("warning", place.identity().management_node_id)  # what was done is told below
-    with without_an_agent(place.lock_file, this_process(), "and has reconciled when it started"):
+    with without_an_agent(place.lock_file, this_process(), "and may be launching what would be written back"):
         done = asyncio.run(running.reconcile(place, settings_of(home), engine_of))
     if json:
         tell(done.model_dump_json(indent=2))
