@@ -68,6 +68,13 @@ class Laboratory:
             case Victim.WORKER | Victim.DAEMON | Victim.BROKER:
                 wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
 
+    def slurm_jobs(self) -> set[str]:
+        """Return the ids of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm."""
+        command = ["squeue", "-h", "-t", "all", "-o", "%i|%Z"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows = (line.split("|") for line in asked.stdout.splitlines())
+        return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
+
     def _engine_is_back(self) -> bool:
         return all(self.stack.node.engine_processes(word) for word in ("start-circus", "broker", "worker"))
 
@@ -88,12 +95,6 @@ def node_state() -> str | None:
     """Return Slurm's word for the state of its node; None where nobody answers."""
     asked = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, check=False)
     return asked.stdout.split()[0].rstrip("*") if asked.returncode == 0 and asked.stdout.strip() else None
-
-
-def slurm_jobs() -> set[str]:
-    """Return the ids of all jobs that Slurm knows of, ended ones too."""
-    asked = subprocess.run(["squeue", "-h", "-t", "all", "-o", "%i"], capture_output=True, text=True, check=True)
-    return set(asked.stdout.split())
 
 
 def _kill_engine(word: str) -> Callable[[Stack], None]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx
-from laboratory import QUEUE, Laboratory, Victim, slurm_jobs
+from laboratory import QUEUE, Laboratory, Victim
 from local_stack import StackError, wait_for_node, wait_until
 from product import TERMINAL, counting_job, effects_of
 
@@ -156,7 +156,7 @@ def _around(flow: Flow, steps: Sequence[Step], victims: Sequence[Victim]) -> Ite
 def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
     """Run one job, strike it at the case's point, and look at what came of it within ``ended_seconds``."""
     product = lab.stack.product
-    known = slurm_jobs()
+    known = lab.slurm_jobs()
     held = lab.director.arm(case.point, case.nth)
     cancelled = case.flow is Flow.CANCEL
     uri, effects = counting_job(lab.stack.shared, CANCELLED_JOB_SECONDS if cancelled else JOB_SECONDS)
@@ -184,7 +184,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             return Outcome(case, [f"lost: {error}"], moved, ended_seconds)
         ended = time.monotonic() - back
         wrong = list(_wrong(lab, job_id, effects, end, cancelled=cancelled))
-        made = slurm_jobs() - known
+        made = lab.slurm_jobs() - known
         if len(made) != 1 and case.victim is not Victim.SLURMCTLD:  # which may forget one, and give its number again
             wrong.append(f"{len(made)} jobs at Slurm")
         return Outcome(case, wrong, moved, ended)
