@@ -11,8 +11,10 @@ from slipway_node.slurm.submit_once import (
     NO_FOLDER_STATUS,
     SUBMISSIONS_MAX,
     claim,
+    claims_command,
     follow_command,
     submit_command,
+    withdraw_command,
 )
 
 pytestmark = [pytest.mark.service("slurm"), pytest.mark.idempotency("node-protocol")]
@@ -48,9 +50,15 @@ def accepted_and_forgotten(folder, seconds_ago: float = 0) -> None:
     (folder / ".slipway-job-id").write_text(f"{FORGOTTEN}\n{at}\n")
 
 
-def ended(job_id: str) -> None:
-    while Cluster().job_state(job_id) not in ("COMPLETED", "FAILED", "CANCELLED"):
+def until(holds) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def ended(job_id: str) -> None:
+    until(lambda: Cluster().job_state(job_id) in ("COMPLETED", "FAILED", "CANCELLED"))
 
 
 def ran(folder) -> str:
@@ -108,9 +116,99 @@ def test_a_folder_that_is_gone_is_said_to_be(tmp_path):
     assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == NO_FOLDER_STATUS
 
 
-def test_where_slurm_cannot_be_asked_nothing_is_submitted_and_nothing_told(folder):
+@pytest.fixture
+def begun(folder):
+    """Leave a job that has claimed its folder and runs; return its id."""
+    (folder / "long.sh").write_text((folder / "job.sh").read_text() + "sleep 60\n")
+    job_id = submitted(folder, "long.sh")
+    until(lambda: ran(folder))
+    yield job_id
+    subprocess.run(["scancel", job_id], check=True)
+
+
+def test_one_that_is_missing_from_the_queue_and_runs_is_no_end(folder, begun):
+    assert followed(folder, begun) == begun
+
+
+def test_one_whose_controller_has_forgotten_it_after_it_began_is_not_run_again(folder):
     accepted_and_forgotten(folder)
-    away = f"squeue() {{ return 1; }}\n{follow_command(FORGOTTEN, 'job.sh', str(folder))}"
-    asked = subprocess.run(["bash", "-c", away], capture_output=True, text=True, check=False)
+    (folder / ".slipway-claim").write_text(f"{FORGOTTEN}\n")
+    assert followed(folder, FORGOTTEN) == ENDED
+
+
+AWAY = "return 1"
+NONSENSE = "echo '<html><body>502 Bad Gateway</body></html>'"
+SILENCE = "true"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"squeue": AWAY}, {"squeue": NONSENSE}, {"scontrol": AWAY}, {"scontrol": NONSENSE}, {"scontrol": SILENCE}],
+    ids=str,
+)
+def test_where_slurm_cannot_be_asked_nothing_is_submitted_and_nothing_told(folder, answers):
+    accepted_and_forgotten(folder)
+    asked = followed_where(answers, folder, FORGOTTEN)
     assert (asked.returncode, asked.stdout) == (75, "")
     assert len((folder / ".slipway-intent").read_text().split()) == 1
+
+
+@pytest.mark.parametrize("answer", [AWAY, NONSENSE, SILENCE])
+def test_where_slurm_cannot_be_asked_a_job_that_began_has_not_ended(folder, begun, answer):
+    asked = followed_where({"squeue": answer, "scontrol": answer}, folder, begun)
+    assert (asked.returncode, asked.stdout) == (75, "")
+
+
+@pytest.mark.parametrize("answer", [NONSENSE, SILENCE])
+def test_an_answer_of_sbatchs_that_has_no_number_is_looked_up(folder, answer):
+    """It was committed, and what came of that was lost."""
+    committed = f'sbatch() {{ command sbatch "$@" > {folder}/number; {answer}; }}\n{submit_command("job.sh")}'
+    asked = subprocess.run(["bash", "-c", committed], cwd=folder, capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (75, "")
+    assert submitted(folder) == (folder / "number").read_text().strip()
+
+
+def test_who_holds_a_claim_is_told_of_each_folder_in_turn(folder, tmp_path):
+    submitted(folder)
+    until(lambda: ran(folder))
+    (tmp_path / "two words").mkdir()
+    folders = [str(tmp_path / "gone"), str(folder), str(tmp_path / "two words")]
+    asked = subprocess.run(["bash", "-c", claims_command(folders)], capture_output=True, text=True, check=True)
+    assert asked.stdout == f"\n{(folder / '.slipway-claim').read_text().strip()}\n\n"
+
+
+def test_a_job_that_waits_is_withdrawn_and_one_that_comes_later_does_nothing(folder):
+    (folder / "held.sh").write_text((folder / "job.sh").read_text().replace("#SBATCH", "#SBATCH --hold", 1))
+    job_id = submitted(folder, "held.sh")
+    assert withdrawn(folder) == 0
+    assert Cluster().job_state(job_id) == "CANCELLED"
+    subprocess.run(["sbatch", "--wait", "job.sh"], cwd=folder, capture_output=True, check=True)
+    assert not ran(folder)
+
+
+def test_a_job_that_runs_is_withdrawn_though_another_one_was_recorded(folder, begun):
+    (folder / ".slipway-job-id").write_text(f"{FORGOTTEN}\n{int(time.time())}\n")
+    assert [withdrawn(folder), withdrawn(folder)] == [0, 0]
+    until(lambda: Cluster().job_state(begun) == "CANCELLED")
+
+
+@pytest.mark.parametrize("answer", [AWAY, NONSENSE])
+def test_where_slurm_cannot_be_asked_nothing_is_said_to_be_withdrawn(folder, begun, answer):
+    assert withdrawn(folder, f"squeue() {{ {answer}; }}\n") == 75
+    assert Cluster().job_state(begun) == "RUNNING"
+
+
+def test_of_a_folder_that_is_gone_there_is_nothing_to_withdraw(tmp_path):
+    assert withdrawn(tmp_path / "gone") == 0
+
+
+def withdrawn(folder, before=""):
+    command = before + withdraw_command(str(folder))
+    return subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode
+
+
+def followed_where(answers, folder, job_id):
+    """Follow where some of Slurm's commands answer otherwise."""
+    commands = "".join(f"{name}() {{ {answer}; }}\n" for name, answer in answers.items())
+    command = commands + follow_command(job_id, "job.sh", str(folder))
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

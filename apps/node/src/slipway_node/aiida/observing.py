@@ -25,6 +25,8 @@ def observation(row: verdicts.ProcessRow, cluster: Cluster | None) -> Observatio
         scheduler_job_id=row.job_id if cluster is not None else None,
         ended_at=row.changed_at if row.sealed else None,
     )
+    if phase is Phase.KILLED and not _is_gone_from(cluster, row):
+        return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
     if phase is not Phase.FAILED:
         return seen
     node = queries.node_of(row.uuid)
@@ -33,6 +35,12 @@ def observation(row: verdicts.ProcessRow, cluster: Cluster | None) -> Observatio
     if verdicts.was_cancelled_outside(row, reason):
         return replace(seen, phase=Phase.KILLED)
     return replace(seen, failure=verdicts.failure_of(row, reason, tail))
+
+
+def _is_gone_from(cluster: Cluster | None, row: verdicts.ProcessRow) -> bool:
+    """Tell whether nothing of a killed execution is left at Slurm, and cancel what is."""
+    folder = queries.node_of(row.uuid).base.attributes.get("remote_workdir", None)
+    return cluster is None or folder is None or cluster.withdraw(folder)
 
 
 def _scheduler_reason(node: Any, row: verdicts.ProcessRow, cluster: Cluster | None) -> str | None:

@@ -1,17 +1,30 @@
 """AiiDA's Slurm plugin, submitting each job once and following the one that counts (entry point ``slipway.slurm``)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
 
 from aiida.orm import CalcJobNode, QueryBuilder
 from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
-from slipway_node.slurm.submit_once import ENDED, NO_FOLDER_STATUS, follow_command, submit_command
+from slipway_node.slurm.submit_once import (
+    ENDED,
+    NO_FOLDER_STATUS,
+    claims_command,
+    follow_command,
+    submit_command,
+)
+
+UNCLAIMED_SECONDS = 10  # a job that has run for so long without a claim is not of our script
+
+_STARTED = frozenset({JobState.RUNNING, JobState.SUSPENDED})
 
 
 class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's types are skipped by configuration
     """Slurm, with a submission that may be repeated, and jobs that may turn out to be others."""
+
+    _counting: ClassVar[set[str]] = set()
+    """The jobs that run and hold their claim, of those asked after last; AiiDA makes a plugin anew for each look."""
 
     def _get_submit_command(self, submit_script: str) -> str:
         return submit_command(submit_script)
@@ -19,18 +32,25 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
     def get_jobs(self, jobs: Sequence[str] | None = None, user: str | None = None, *, as_dict: bool = False) -> Any:
         """Return the jobs that are not at their end; AiiDA takes one that is missing for ended.
 
-        So each that is missing is asked after once more, beside its own files. Where that cannot be done it counts as
-        waiting, and is asked after again: what is not known changes nothing, and holds up no other job.
+        So each that is missing is asked after once more, beside its own files. And one that runs is told of as waiting
+        until it holds its claim: that it runs is told to the product with its id, which is not to change from then on.
+        Where that cannot be done it counts as waiting, and is asked after again: what is not known changes nothing, and
+        holds up no other job.
         """
         found = super().get_jobs(jobs=jobs, user=user, as_dict=True)
-        for job_id in {*(jobs or ())} - found.keys():
+        asked = {*(jobs or ())}
+        for job_id in asked - found.keys():
             if not self._has_ended(job_id):
                 found[job_id] = _waiting(job_id)
+        self._counting.intersection_update(asked)
+        started = {job_id for job_id, job in found.items() if job.job_state in _STARTED}
+        for job_id in self._not_counting({job_id: found[job_id] for job_id in started & asked - self._counting}):
+            found[job_id] = _waiting(job_id)
         return found if as_dict else list(found.values())
 
     def _has_ended(self, job_id: str) -> bool:
         """Tell whether the job has ended and is the one that counts; where another one is, have that followed."""
-        calculation = _calculation_of(job_id)
+        calculation = _calculations_of([job_id]).get(job_id)
         if calculation is None:
             return True
         script, folder = calculation.get_option("submit_script_filename"), calculation.get_remote_workdir()
@@ -43,16 +63,44 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
         counts = told.strip()
         if counts == ENDED:
             return True
-        self.logger.warning("job %s is followed where %s is gone", counts, job_id)
-        calculation.set_job_id(counts)  # AiiDA asks for this one from the next time on
+        self._follow(calculation, job_id, counts)
         return False
 
+    def _not_counting(self, started: dict[str, JobInfo]) -> list[str]:
+        """Return those of the running jobs that do not hold their claim; where another one does, have that followed."""
+        calculations = _calculations_of(started)
+        if not calculations:
+            return []
+        folders = [calculation.get_remote_workdir() for calculation in calculations.values()]
+        status, told, complaint = self.transport.exec_command_wait(claims_command(folders))
+        if status != 0:
+            self.logger.warning("who holds the claims cannot be told: %s", complaint.strip())
+            return list(calculations)
+        waiting = []
+        for (job_id, calculation), holder in zip(calculations.items(), told.splitlines(), strict=True):
+            seconds = started[job_id].wallclock_time_seconds or 0
+            if holder == job_id or (not holder and seconds > UNCLAIMED_SECONDS):
+                self._counting.add(job_id)
+                continue
+            waiting.append(job_id)
+            if holder:
+                self._follow(calculation, job_id, holder)
+        return waiting
 
-def _calculation_of(job_id: str) -> Any:
-    """Return the newest calculation with this job; ids begin anew where a cluster is set up anew."""
-    filters = {"attributes.job_id": job_id, "attributes": {"!has_key": "sealed"}}
-    query = QueryBuilder().append(CalcJobNode, filters=filters).order_by({CalcJobNode: {"id": "desc"}}).limit(1)
-    return query.first(flat=True)
+    def _follow(self, calculation: CalcJobNode, job_id: str, counts: str) -> None:
+        """Have AiiDA ask after another job from the next time on."""
+        if counts != job_id:
+            self.logger.warning("job %s is followed in the place of %s", counts, job_id)
+            calculation.set_job_id(counts)
+
+
+def _calculations_of(job_ids: Collection[str]) -> dict[str, Any]:
+    """Return the newest calculation with each of these jobs; ids begin anew where a cluster is set up anew."""
+    if not job_ids:
+        return {}
+    filters = {"attributes.job_id": {"in": list(job_ids)}, "attributes": {"!has_key": "sealed"}}
+    query = QueryBuilder().append(CalcJobNode, filters=filters).order_by({CalcJobNode: {"id": "asc"}})
+    return {calculation.get_job_id(): calculation for calculation in query.all(flat=True)}
 
 
 def _waiting(job_id: str) -> JobInfo:

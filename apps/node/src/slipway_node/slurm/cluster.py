@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from slipway_node.ports import EngineUnavailableError, Placement
 from slipway_node.slurm import commands
 from slipway_node.slurm.commands import Accounting, Association, Partition
+from slipway_node.slurm.submit_once import withdraw_command
 
 ASK_SECONDS = 15.0
 LOOK_AGAIN_SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
 
 Run = Callable[[tuple[str, ...]], str]
 
@@ -64,6 +69,15 @@ class Cluster:
             return commands.read_job_state(self._run(commands.job(job_id)))
         except NotKnownError:
             return None
+
+    def withdraw(self, folder: str) -> bool:
+        """See to it that no job of this work directory waits or runs; tell whether that is so. May be repeated."""
+        try:
+            self._run(("bash", "-c", withdraw_command(folder)))
+        except EngineUnavailableError as error:
+            _log.warning("jobs_not_withdrawn", folder=folder, detail=str(error))
+            return False
+        return True
 
     def _look(self) -> Offer:
         try:

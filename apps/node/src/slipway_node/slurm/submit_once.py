@@ -7,16 +7,21 @@ lock, so one whose caller was killed still holds it. Needs a file system that ho
 
 A look-up can still miss an `sbatch` that is under way somewhere. So each job claims the directory before it does
 anything, and one that comes second does nothing: the job that holds the claim is the one that counts.
+
+An answer of Slurm's that is not understood is none: the step ends with TRY_AGAIN_STATUS, and nothing changes.
 """
 
 import shlex
+from collections.abc import Sequence
 
 LOCK_SECONDS = 120
+WITHDRAWAL_LOCK_SECONDS = 5  # who withdraws comes again
 NO_FOLDER_STATUS = 66  # sysexits' EX_NOINPUT
 TRY_AGAIN_STATUS = 75  # sysexits' EX_TEMPFAIL: AiiDA submits nothing and tries again later
 ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
 
+_NOBODY = "nobody"  # holds the claim of what was withdrawn
 _JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", ".slipway-claim", ".slipway-intent", ".slipway-lock"
 
 # Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
@@ -29,17 +34,45 @@ _ENDED_STATES = (
 _ENDED = f"^({'|'.join(_ENDED_STATES)})"
 _APART_SECONDS = 60  # that accounting's clock may be before or behind this machine's
 
+
+def _locked(seconds: int) -> str:
+    """Return what waits so long for the lock on the current directory; it is held until the shell ends."""
+    return f"exec 9>>{_LOCK} && flock -w {seconds} 9 || exit {TRY_AGAIN_STATUS}\n"
+
+
 _PARTS = f"""
-exec 9>>{_LOCK} && flock -w {LOCK_SECONDS} 9 || exit {TRY_AGAIN_STATUS}
-by_controller() {{ squeue --noheader --states=all --user="$(id -un)" --format='%i|%T|%Z'; }}
+understood() {{ # Tells whether rows begin with a job's number and its state.
+  ! printf '%s' "$1" | grep -qvE '^[0-9][^|]*\\|[A-Z_]+' && return
+  printf 'no list of jobs: %.200s\\n' "$1" >&2
+  return 1
+}}
+by_controller() {{
+  rows=$(squeue --noheader --states=all --user="$(id -un)" --format='%i|%T|%Z') && understood "$rows" || return
+  printf '%s\\n' "$rows"
+}}
+state_of() {{ # What the controller says of one job by its number; nothing where it knows none by it from here.
+  told=$(scontrol show job "$1" --oneliner 2>&1) || {{
+    case $told in *'Invalid job id'*) return 0 ;; *) printf '%s\\n' "$told" >&2; return 1 ;; esac
+  }}
+  word=$(printf '%s\\n' "$told" | sed -n 's/.* JobState=\\([A-Z_]*\\).*/\\1/p')
+  [ -n "$word" ] || {{ printf 'no job: %.200s\\n' "$told" >&2; return 1; }}
+  case $told in *" WorkDir=$(pwd -P) "*) printf '%s\\n' "$word" ;; esac
+}}
+setting() {{
+  config=$(scontrol show config) || return
+  value=$(printf '%s\\n' "$config" | sed -n "s/^$1 *= *\\([^ ]*\\).*/\\1/p")
+  [ -n "$value" ] || {{ printf 'no configuration: %.200s\\n' "$config" >&2; return 1; }}
+  printf '%s\\n' "$value"
+}}
 at() {{ date -d "@$1" +%Y-%m-%dT%H:%M:%S; }}
 by_accounting() {{
-  config=$(scontrol show config) || return
-  printf '%s\\n' "$config" | grep -q '^AccountingStorageType *= *accounting_storage/slurmdbd' || return 0
+  kept=$(setting AccountingStorageType) || return
+  [ "$kept" = accounting_storage/slurmdbd ] || return 0
   since=$(at $(($(head -n 1 {_INTENT}) - {_APART_SECONDS}))) until=$(at $(($(date +%s) + {_APART_SECONDS})))
   # Without states it leaves out what was never eligible, without duplicates what had a number that was given again.
   rows=$(sacct --noheader --allocations --parsable2 --duplicates --user="$(id -un)" --starttime="$since" \\
     --endtime="$until" --state={",".join(_ENDED_STATES)} --format=JobID,State,WorkDir,Start) || return
+  understood "$rows" || return
   printf '%s\\n' "$rows" | awk -F'|' '$2 ~ /{_ENDED}/ && $4 ~ /^[0-9]/'
 }}
 here() {{ awk -F'|' -v here="$(pwd -P)" '$3 == here {{ print $1 "|" $2 }}'; }}
@@ -53,8 +86,10 @@ known() {{
 }}
 submit() {{
   date +%s >> {_INTENT} || exit {TRY_AGAIN_STATUS}
-  id=$(sbatch --parsable "$script") || exit $?
+  told=$(sbatch --parsable "$script") || exit $?
+  id=$(printf '%s\\n' "$told" | tail -n 1)
   id=${{id%%;*}}
+  case $id in '' | *[!0-9]*) printf 'no number of a job: %.200s\\n' "$told" >&2; exit {TRY_AGAIN_STATUS} ;; esac
 }}
 record() {{
   printf '%s\\n%s\\n' "$id" "$(date +%s)" > {_JOB_ID}.partial || exit {TRY_AGAIN_STATUS}
@@ -68,7 +103,7 @@ def submit_command(script: str) -> str:
 
     It prints ``Submitted batch job N`` as `sbatch` does, and where that fails ends with its status and words.
     """
-    return f"""{_PARTS}script={script}
+    return f"""{_locked(LOCK_SECONDS)}{_PARTS}script={script}
 id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
   if [ -e {_INTENT} ]; then
@@ -86,35 +121,72 @@ echo "Submitted batch job $id"
 def follow_command(job_id: str, script: str, folder: str) -> str:
     """Return what tells of the job that counts for ``folder``, where ``job_id`` is in the queue no more.
 
-    It prints ENDED where that is ``job_id``, and else the id to follow: of the one that holds the claim, or that waits.
+    It prints ENDED where that is ``job_id``, and else the id to follow: of the one that holds the claim, or that waits;
+    ``job_id`` itself where the controller, asked for it by its number, says that it goes on.
     A job that Slurm has accepted and forgotten before it started, as by a controller that was killed before it saved
     its state, is submitted again: should it come to life after all, the claim keeps one of the two from doing anything.
     The new one may be given the same id. What Slurm would have forgotten by now in any case is taken for ended. Ends
     with NO_FOLDER_STATUS where there is no folder, and with another status where it cannot be told now.
     """
     return f"""cd {shlex.quote(folder)} || exit {NO_FOLDER_STATUS}
-{_PARTS}script={script} id={job_id}
+{_locked(LOCK_SECONDS)}{_PARTS}script={script} id={job_id}
 claim=$(cat {_CLAIM} 2>/dev/null)
-if [ -n "$claim" ]; then
-  [ "$claim" = "$id" ] && echo {ENDED} || echo "$claim"
+if [ -z "$claim" ]; then
+  known
+  if [ -n "$found" ]; then
+    active=$(printf '%s\\n' "$found" | awk -F'|' '$2 !~ /{_ENDED}/ {{ print $1; exit }}')
+    echo "${{active:-{ENDED}}}"
+    exit
+  fi
+elif [ "$claim" != "$id" ]; then
+  echo "$claim"
   exit
 fi
-known
-if [ -n "$found" ]; then
-  active=$(printf '%s\\n' "$found" | awk -F'|' '$2 !~ /{_ENDED}/ {{ print $1; exit }}')
-  echo "${{active:-{ENDED}}}"
+state=$(state_of "$id") || exit {TRY_AGAIN_STATUS}
+if [ -n "$state" ]; then
+  printf '%s\\n' "$state" | grep -qE '{_ENDED}' && echo {ENDED} || echo "$id"
   exit
 fi
-config=$(scontrol show config) || exit {TRY_AGAIN_STATUS}
-kept_seconds=$(printf '%s\\n' "$config" | sed -n 's/^MinJobAge *= *\\([0-9]*\\).*/\\1/p')
+[ -z "$claim" ] || {{ echo {ENDED}; exit; }}
+kept_seconds=$(setting MinJobAge) || exit {TRY_AGAIN_STATUS}
 submitted=$(sed -n 2p {_JOB_ID})
-if [ $(($(date +%s) - submitted)) -lt "${{kept_seconds:-0}}" ] && [ "$(wc -l < {_INTENT})" -lt {SUBMISSIONS_MAX} ]; then
+if [ $(($(date +%s) - submitted)) -lt "$kept_seconds" ] && [ "$(wc -l < {_INTENT})" -lt {SUBMISSIONS_MAX} ]; then
   submit
   record
   echo "$id"
 else
   echo {ENDED}
 fi
+"""
+
+
+def claims_command(folders: Sequence[str]) -> str:
+    """Return what prints a line for each of ``folders``: the id of the job that holds its claim, empty where none does.
+
+    A job that was just started has no claim yet, and neither has one without our script.
+    """
+    return "\n".join(f'echo "$(cat {shlex.quote(folder)}/{_CLAIM} 2>/dev/null)"' for folder in folders)
+
+
+def withdraw_command(folder: str) -> str:
+    """Return what sees to it that no job of ``folder`` waits or runs, now or later; may be repeated.
+
+    AiiDA cancels the job whose id it has, and none while it still submits. So the directory is claimed, in the name of
+    nobody, unless a job has done so; and every job of it is cancelled. Ends with TRY_AGAIN_STATUS where it cannot be
+    told that none is left.
+    """
+    return f"""cd {shlex.quote(folder)} 2>/dev/null || exit 0
+{_locked(WITHDRAWAL_LOCK_SECONDS)}{_PARTS}
+active() {{
+  jobs=$(by_controller) || exit {TRY_AGAIN_STATUS}
+  printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
+}}
+(set -C; echo {_NOBODY} > {_CLAIM}) 2>/dev/null
+left=$(active) || exit
+[ -n "$left" ] || exit 0
+scancel $left
+left=$(active) || exit
+[ -z "$left" ] || exit {TRY_AGAIN_STATUS}
 """
 
 
