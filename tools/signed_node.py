@@ -40,10 +40,13 @@ class SignedNode:
         node.node_id = str(node.post("/api/runtime/nodes:enroll", body)["management_node_id"])
         return node
 
-    def heartbeat(self) -> None:
-        """Say that the node is there."""
+    def heartbeat(self) -> int:
+        """Say that the node is there; return the epoch that it is given."""
         body = {"agent_id": "bench", "journal_id": "bench", "node_version": "bench", "policy": POLICY}
-        self.post(f"/api/runtime/nodes/{self.node_id}:heartbeat", body)
+        epoch = self.post(f"/api/runtime/nodes/{self.node_id}:heartbeat", body)["epoch"]
+        if not isinstance(epoch, int):
+            raise TypeError(f"{epoch!r} is no epoch")
+        return epoch
 
     def post(self, path: str, body: object) -> dict[str, object]:
         """Post as the node and return the answer; raises urllib.error.HTTPError for a refusal."""

@@ -1,4 +1,4 @@
-"""Who decides what happens at a point: holds the process that reached the one that is armed, and lets all others go."""
+"""Who decides what happens at a point: holds the process that reaches an armed one, and lets all others go."""
 
 import contextlib
 import socketserver
@@ -14,7 +14,7 @@ class Strike:
     def __init__(self, point: str, nth: int) -> None:
         self.point = point
         self.pid: int | None = None
-        self.times = 1  # how often the held process is to do its step once it is let go
+        self.times = 1  # how often the held process is to do its step once it is let go (points.py)
         self._left = nth
         self._reached = threading.Event()
         self._released = threading.Event()
@@ -48,7 +48,7 @@ class Director:
         self.address = address
         self.crossed: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._strike: Strike | None = None
+        self._strikes: list[Strike] = []
         self._server = _Server(str(address), self)
 
     def __enter__(self) -> Self:
@@ -62,25 +62,24 @@ class Director:
 
     def arm(self, point: str, nth: int = 1) -> Strike:
         """Hold the next process that comes to ``point``, or the nth one from now."""
-        self.disarm()
+        strike = Strike(point, nth)
         with self._lock:
-            self._strike = Strike(point, nth)
-            return self._strike
+            self._strikes.append(strike)
+        return strike
 
     def disarm(self) -> None:
         """Hold nobody any more."""
         with self._lock:
-            strike, self._strike = self._strike, None
-        if strike is not None:
+            strikes, self._strikes = self._strikes, []
+        for strike in strikes:
             strike.release()
 
     def met(self, pid: int, point: str) -> int:
         """Take in a crossing; return how often the step is to be done, once the process may go on."""
         with self._lock:
             self.crossed[point] += 1
-            strike = self._strike
-            held = strike is not None and strike.point == point and strike.meet(pid)
-        if not held or strike is None:
+            strike = next((each for each in self._strikes if each.point == point and each.meet(pid)), None)
+        if strike is None:
             return 1
         strike.hold()
         return strike.times

@@ -80,6 +80,7 @@ def _unprotected() -> None:
 
     if without("labels"):
         queries.execution_ids = lambda _submission_ids: {}
+        queries.changed_since = lambda _moment: []
     if without("claim"):
         placement.claim = lambda: ":"
     if without("ids"):

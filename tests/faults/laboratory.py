@@ -18,7 +18,8 @@ from points import ADDRESS, WITHOUT
 from product import Product, Stack
 
 HERE = Path(__file__).parent
-SLURM_COMMANDS = ("sbatch", "scancel")
+SLURM_COMMANDS = ("sbatch", "scancel")  # with points
+SLURM_ANSWERS = ("squeue", "scontrol", "sinfo", "sacct")  # which may say something else
 QUEUE = "main"  # the first partition that tests/services/slurm.sh sets up
 
 
@@ -44,12 +45,31 @@ class FaultyNode(Node):
         self.process = Process("node", argv, self.log, self.env)
 
 
+@dataclass
+class FaultyGateway(Gateway):
+    """A gateway that may lack a protection."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.process.argv[:1] = [sys.executable, str(HERE / "faulty_gateway.py")]
+
+
 @dataclass(frozen=True)
 class Laboratory:
     """The stack, and who holds its processes at points."""
 
     stack: Stack
     director: Director
+    says: Path
+
+    @contextlib.contextmanager
+    def slurm_saying(self, answer: str) -> Iterator[None]:
+        """Let the commands that ask Slurm print ``answer`` to the node, and nothing else, with exit status 0."""
+        self.says.write_text(answer)
+        try:
+            yield
+        finally:
+            self.says.unlink()
 
     def kill(self, victim: Victim) -> None:
         """Kill ``victim`` outright."""
@@ -74,6 +94,11 @@ class Laboratory:
         asked = subprocess.run(command, capture_output=True, text=True, check=True)
         rows = (line.split("|") for line in asked.stdout.splitlines())
         return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
+
+    def slurm_waits_or_runs(self) -> bool:
+        """Tell whether a job of the node's is in the queue."""
+        asked = subprocess.run(["squeue", "-h", "-o", "%Z"], capture_output=True, text=True, check=True)
+        return str(self.stack.node.home.resolve()) in asked.stdout
 
     def _engine_is_back(self) -> bool:
         return all(self.stack.node.engine_processes(word) for word in ("start-circus", "broker", "worker"))
@@ -131,27 +156,32 @@ _KILL: Mapping[Victim, Callable[[Stack], None]] = {
 }
 
 
-def _commands(folder: Path) -> None:
-    """Put commands with points before the real ones."""
+def _commands(folder: Path, says: Path) -> None:
+    """Put commands with points before the real ones, and some that print what ``says`` has, where there is one."""
     folder.mkdir()
     ours = {"verdi": f"{HERE / 'faulty_verdi.py'} {folder / 'verdi'}"}
     ours |= {name: f"{HERE / 'faulty_command.py'} {shutil.which(name)}" for name in SLURM_COMMANDS}
     for name, script in ours.items():
         (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
         (folder / name).chmod(0o755)
+    for name in SLURM_ANSWERS:
+        (folder / name).write_text(f'#!/bin/sh\ncat {says} 2>/dev/null || exec {shutil.which(name)} "$@"\n')
+        (folder / name).chmod(0o755)
 
 
 @contextlib.contextmanager
 def laboratory(root: Path, *, without: str = "") -> Iterator[Laboratory]:
     """Run a laboratory with its files under ``root``, and some protections taken out (points.py)."""
-    shared, commands = root / "shared", root / "bin"
+    shared, commands, says = root / "shared", root / "bin", root / "slurm-says"
     shared.mkdir()
-    _commands(commands)
+    _commands(commands, says)
     with tempfile.TemporaryDirectory(prefix="slipway-") as short, Director(Path(short) / "director") as director:
         path = os.pathsep.join([str(commands), str(BIN), os.environ["PATH"]])
         env = {ADDRESS: str(director.address), WITHOUT: without, "PATH": path}
-        gateway = Gateway(root / "gateway", root / "gateway.log")
+        gateway = FaultyGateway(root / "gateway", root / "gateway.log", env={WITHOUT: without})
         node = FaultyNode(root / "node", root / "node.log", env)
         options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
         with running(gateway, node, options=options) as node_id:
-            yield Laboratory(Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared), director)
+            yield Laboratory(
+                Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared), director, says
+            )

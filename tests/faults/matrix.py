@@ -7,8 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx
+from director import Strike
 from laboratory import QUEUE, Laboratory, Victim
 from local_stack import StackError, wait_for_node, wait_until
+from points import LATER
 from product import TERMINAL, counting_job, effects_of
 
 JOB_SECONDS = 1.0
@@ -26,13 +28,29 @@ class Flow(StrEnum):
     CANCEL = "cancel"
 
 
+class Deed(StrEnum):
+    """What is done to a job at a point where nobody is killed."""
+
+    TWICE = "done twice"
+    CANCELLED = "cancelled there"
+    LATE_AND_FIRST = "no answer, committed before the next try"
+    LATE_AND_SECOND = "no answer, committed after the next try"
+    NONSENSE = "Slurm talks nonsense"
+    SILENCE = "Slurm says nothing"
+
+
+ANSWERS = {Deed.NONSENSE: "<html><body>502 Bad Gateway</body></html>\n", Deed.SILENCE: ""}
+STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
+ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """At the ``nth`` crossing of ``point``, ``victim`` is killed; without a victim the step is done twice."""
+    """At the ``nth`` crossing of ``point``, a victim is killed or a deed is done."""
 
     flow: Flow
     point: str
-    victim: Victim | None
+    what: Victim | Deed
     nth: int = 1
 
     def __str__(self) -> str:
@@ -42,7 +60,7 @@ class Case:
     @property
     def fault(self) -> str:
         """Return the fault's name."""
-        return f"{self.victim} killed" if self.victim else "done twice"
+        return f"{self.what} killed" if isinstance(self.what, Victim) else str(self.what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,18 @@ AGENT_STEPS: dict[Flow, list[Step]] = {
 }
 WITHIN_THE_LAUNCH = ["after gateway.lease", "between launch.inputs and launch.process", "before launch.commit"]
 WITH_THE_ENGINE = ["before worker.upload", "before worker.submit", "after sbatch", "before worker.retrieve"]
+STATES_TO_CANCEL = {
+    ("before journal.record_leased", 1),  # leased
+    ("before fetch", 1),  # acked
+    ("before launch.store", 1),
+    ("before launch.hand_over", 1),  # stored, and not taken up
+    ("before worker.upload", 1),  # taken up, and not submitted
+    ("before sbatch", 1),  # being submitted
+    ("before worker.retrieve", 1),  # done at Slurm
+    ("before worker.seal", 1),
+    ("before publish", 1),  # ended
+    ("before gateway.ingest", 3),  # ended, and not told
+}
 WORKER_STEPS: dict[Flow, list[Step]] = {
     Flow.RUN: [
         ("worker.upload", 1),
@@ -123,27 +153,40 @@ def cases() -> Iterator[Case]:
         yield from _around(flow, WORKER_STEPS[flow], (Victim.WORKER, Victim.DAEMON))
         for step, nth in AGENT_STEPS[flow] + WORKER_STEPS[flow]:
             if step in REPEATABLE:
-                yield Case(flow, f"before {step}", None, nth)
+                yield Case(flow, f"before {step}", Deed.TWICE, nth)
     for point in WITHIN_THE_LAUNCH:
         yield Case(Flow.RUN, point, Victim.AGENT)
     for point in WITH_THE_ENGINE:
         for victim in (Victim.AGENT, Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY):
             yield Case(Flow.RUN, point, victim)
+        for deed in ANSWERS:
+            yield Case(Flow.RUN, point, deed)
+    for deed in (Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND):
+        yield Case(Flow.RUN, "before sbatch", deed)
+    for step, nth in AGENT_STEPS[Flow.RUN] + WORKER_STEPS[Flow.RUN]:
+        yield Case(Flow.RUN, f"before {step}", Deed.CANCELLED, nth)
 
 
 def each_boundary_once() -> list[Case]:
     """Return a case for each boundary between two steps, struck by who is at it, and those with the engine in it.
 
-    What stands after one of the agent's steps stands before the next.
+    What stands after one of the agent's steps stands before the next. A cancel meets each state that a job can be in.
     """
     own = {Victim.AGENT, Victim.WORKER}
-    others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY}
-    agents = [case for case in cases() if case.victim in own and not _is_after_a_step_of_the_agent(case)]
-    return agents + [case for case in cases() if case.victim in others and case.point in WITH_THE_ENGINE]
+    others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY, *ANSWERS}
+    late = {Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND}
+    agents = [case for case in cases() if case.what in own and not _is_after_a_step_of_the_agent(case)]
+    return agents + [
+        case
+        for case in cases()
+        if (case.what in others and case.point in WITH_THE_ENGINE)
+        or case.what in late
+        or (case.what is Deed.CANCELLED and (case.point, case.nth) in STATES_TO_CANCEL)
+    ]
 
 
 def _is_after_a_step_of_the_agent(case: Case) -> bool:
-    return case.victim is Victim.AGENT and case.point.startswith("after ") and case.point not in WITHIN_THE_LAUNCH
+    return case.what is Victim.AGENT and case.point.startswith("after ") and case.point not in WITHIN_THE_LAUNCH
 
 
 def _around(flow: Flow, steps: Sequence[Step], victims: Sequence[Victim]) -> Iterator[Case]:
@@ -168,24 +211,18 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             product.request("POST", f"/jobs/{job_id}:cancel")
         if not held.reached(REACHED_SECONDS):
             return Outcome(case, ["the point was not reached"], 0.0, 0.0)
-        if case.victim is None:
-            held.times = 2
-        else:
-            lab.kill(case.victim)
-        held.release()
-        seen = len(_timeline(lab, job_id))
-        if case.victim is not None:
-            lab.restore(case.victim)
+        seen = _done_to(lab, case, held, job_id)
         back = time.monotonic()
         moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
         try:
-            end = product.wait(job_id, TERMINAL, ended_seconds)
+            end = product.wait(job_id, TERMINAL, max(1.0, ended_seconds - moved))
         except AssertionError as error:
-            return Outcome(case, [f"lost: {error}"], moved, ended_seconds)
+            lost = [f"doubled: {did}" for did in [effects_of(effects)] if did.count("began") > 1] + [f"lost: {error}"]
+            return Outcome(case, lost, moved, ended_seconds)
         ended = time.monotonic() - back
-        wrong = list(_wrong(lab, job_id, effects, end, cancelled=cancelled))
+        wrong = list(_wrong(lab, case, job_id, effects, end))
         made = lab.slurm_jobs() - known
-        if len(made) != 1 and case.victim is not Victim.SLURMCTLD:  # which may forget one, and give its number again
+        if len(made) not in _jobs_allowed(case):
             wrong.append(f"{len(made)} jobs at Slurm")
         return Outcome(case, wrong, moved, ended)
     finally:
@@ -193,17 +230,82 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
         _made_whole(lab)
 
 
-def _wrong(lab: Laboratory, job_id: str, effects: Path, end: dict, *, cancelled: bool) -> Iterator[str]:
+def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:
+    """Strike at the point where ``held`` is, and bring back what has to be; return how much of the job was told."""
+    seen = len(_timeline(lab, job_id))
+    match case.what:
+        case Victim() as victim:
+            lab.kill(victim)
+            held.release()
+            seen = len(_timeline(lab, job_id))
+            lab.restore(victim)
+        case Deed.TWICE:
+            held.times = 2
+            held.release()
+        case Deed.CANCELLED:
+            lab.stack.product.request("POST", f"/jobs/{job_id}:cancel")
+            held.release()
+        case Deed.LATE_AND_FIRST | Deed.LATE_AND_SECOND:
+            _commit_late(lab, held, first=case.what is Deed.LATE_AND_FIRST)
+        case Deed.NONSENSE | Deed.SILENCE as deed:
+            with lab.slurm_saying(ANSWERS[deed]):
+                held.release()
+                time.sleep(ANSWERED_SECONDS)
+    return seen
+
+
+def _commit_late(lab: Laboratory, held: Strike, *, first: bool) -> None:
+    """Let an `sbatch` have no answer, and be committed once a second one has been looked up for and not found."""
+    late, committed = lab.director.arm("before sbatch that is late"), lab.director.arm("after sbatch that is late")
+    again, answered = lab.director.arm("before sbatch"), lab.director.arm("after sbatch")
+    held.times = LATER
+    held.release()
+    for strike_ in (late, again):
+        if not strike_.reached(REACHED_SECONDS):
+            raise StackError(f"{strike_.point} was not reached")
+    for strike_, done in ((late, committed), (again, answered)) if first else ((again, answered), (late, committed)):
+        strike_.release()
+        if not done.reached(REACHED_SECONDS):
+            raise StackError(f"{done.point} was not reached")
+    committed.release()
+    answered.release()
+
+
+def _jobs_allowed(case: Case) -> range:
+    """Return how many jobs Slurm may have been given; one effective one at the most, whatever their number."""
+    match case.what:
+        case Victim.SLURMCTLD:  # which may forget one, and give its number again
+            return range(3)
+        case Deed.CANCELLED:  # which may come before there is one
+            return range(2)
+        case Deed.LATE_AND_FIRST | Deed.LATE_AND_SECOND:
+            return range(2, 3)
+        case _:
+            return range(1, 2)
+
+
+def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -> Iterator[str]:
     """Yield what is not as it has to be: the job's own effects, its end, and what was told of it."""
     states = [each["source_execution_state"] for each in lab.stack.product.timeline(job_id) if each["kind"] == "event"]
-    did = effects_of(effects)
+    did, ended_as = effects_of(effects), end["projection_state"]
+    told = ["accepted", "running"]
+    if case.what is Deed.CANCELLED and ended_as == "cancelled":  # else the job's end has come before it
+        if did.count("began") > 1:
+            yield f"doubled: {did}"
+        # What the node has not acked is cancelled at the gateway, and the node never hears of it.
+        if states not in ([], ["cancelled"], ["accepted", "cancelled"], [*told, "cancelled"]) or (did and not states):
+            yield f"events: {states}"
+        time.sleep(STILL_SECONDS)
+        if lab.slurm_waits_or_runs() or effects_of(effects) != did:
+            yield f"doubled: a job went on after its cancellation was told: {effects_of(effects)}"
+        return
+    cancelled = case.flow is Flow.CANCEL
     wanted_end, wanted_effects = ("cancelled", ["began"]) if cancelled else ("succeeded", ["began", "ended"])
-    if end["projection_state"] != wanted_end:
-        yield f"ended as {end['projection_state']}: {end.get('failure')}"
+    if ended_as != wanted_end:
+        yield f"ended as {ended_as}: {end.get('failure')}"
     if did != wanted_effects:
         yield f"{'doubled' if did.count('began') > 1 else 'effects'}: {did}"
-    wanted = ["accepted", "running", "cancelled" if cancelled else "completed"]
-    if states != wanted:
+    if states != [*told, "cancelled" if cancelled else "completed"]:
         yield f"events: {states}"
 
 

@@ -1,7 +1,7 @@
 """Named points between the steps of a submission; only processes that the fault tests start ever load this.
 
 A process that reaches a point tells the director (director.py), and is held there until that lets it go, or kills it.
-It may also be told to do the step twice.
+It may also be told to do the step twice, or later.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ ADDRESS = "SLIPWAY_FAULTS"
 """The environment variable with the path of the director's socket, read here alone."""
 WITHOUT = "SLIPWAY_WITHOUT"
 """The one with the protections that are taken out, to see that the faults then do harm; separated by blanks."""
+
+LATER = 0
+"""What ``cross`` returns where a step is to be done by and by, and not by the process that is at it."""
 
 
 def without(protection: str) -> bool:

@@ -1,15 +1,23 @@
-"""Protections taken out, and the fault that they are there for: the job then runs twice, or its end is never told."""
+"""Protections taken out one by one, and the fault that each is there for: the matrix then finds harm."""
 
 from pathlib import Path
 
 import pytest
-from laboratory import Victim, laboratory
-from matrix import Case, Flow, strike
+from laboratory import QUEUE, Laboratory, Victim, laboratory
+from local_stack import wait_until
+from matrix import JOB_SECONDS, REACHED_SECONDS, Case, Deed, Flow, strike
+from product import counting_job, effects_of
+from signed_node import SignedNode
+
+from slipway_node import keys
+from slipway_node.home import Home
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm"), pytest.mark.timeout(300)]
 
-MISSED_SECONDS = 40.0  # with all protections in, none of these takes half of it
+MISSED_SECONDS = 25.0  # with all protections in, none of these takes half of it
 WORKER_AFTER_SBATCH = Case(Flow.RUN, "after sbatch", Victim.WORKER)
+COMMITTED_LATE = Case(Flow.RUN, "before sbatch", Deed.LATE_AND_SECOND)
+AGENT_AFTER_LAUNCH = Case(Flow.RUN, "after launch.hand_over", Victim.AGENT)
 JOURNAL_AFTER_INGEST = Case(Flow.RUN, "after gateway.ingest", Victim.JOURNAL)
 
 
@@ -17,9 +25,12 @@ JOURNAL_AFTER_INGEST = Case(Flow.RUN, "after gateway.ingest", Victim.JOURNAL)
     ("without", "case", "harm"),
     [
         ("look-up claim following", WORKER_AFTER_SBATCH, ("doubled",)),  # all that makes it more than AiiDA's own
+        ("look-up", WORKER_AFTER_SBATCH, ("2 jobs at Slurm",)),  # and the claim keeps the second from doing anything
+        ("claim", COMMITTED_LATE, ("doubled",)),
+        ("labels", AGENT_AFTER_LAUNCH, ("doubled",)),
         ("ids", JOURNAL_AFTER_INGEST, ("lost", "events")),
     ],
-    ids=["stock AiiDA", "ids"],
+    ids=["stock AiiDA", "look-up", "claim", "labels", "ids"],
 )
 def test_a_protection_that_is_taken_out_is_missed(
     tmp_path: Path, without: str, case: Case, harm: tuple[str, ...]
@@ -27,3 +38,40 @@ def test_a_protection_that_is_taken_out_is_missed(
     with laboratory(tmp_path, without=without) as lab:
         wrong = strike(lab, case, ended_seconds=MISSED_SECONDS).wrong
     assert any(text.startswith(harm) for text in wrong), wrong
+
+
+def test_an_agent_whose_node_another_one_has_taken_launches_nothing(tmp_path: Path) -> None:
+    """As one on a copy of the machine, or one that was cut off and given up."""
+    with laboratory(tmp_path) as lab:
+        effects = _submitted_and_taken_over(lab)
+        wait_until("the agent gave up", lambda: not lab.stack.node.process.running())
+        assert effects_of(effects) == []
+        assert lab.slurm_jobs() == set()
+
+
+def test_without_its_epoch_it_would(tmp_path: Path) -> None:
+    with laboratory(tmp_path, without="epoch") as lab:
+        effects = _submitted_and_taken_over(lab)
+        wait_until("the job ran", lambda: effects_of(effects) == ["began", "ended"])
+
+
+def _submitted_and_taken_over(lab: Laboratory) -> Path:
+    """Submit a job, and let another agent take node and job before this one has told that it has it; let it go on."""
+    held = lab.director.arm("before gateway.ack")
+    uri, effects = counting_job(lab.stack.shared, JOB_SECONDS)
+    lab.stack.product.submit(uri, QUEUE)
+    assert held.reached(REACHED_SECONDS)
+    _take_the_node(lab)
+    held.release()
+    return effects
+
+
+def _take_the_node(lab: Laboratory) -> None:
+    """Start as another agent of this node, and take up what it was given."""
+    home = Home(lab.stack.node.home)
+    other = SignedNode(lab.stack.gateway, keys.load(home.key_file), home.identity().management_node_id)
+    asks = {"epoch": other.heartbeat(), "journal_id": "another"}
+    path = f"/api/runtime/nodes/{other.node_id}/commands"
+    leased = other.post(f"{path}:lease", {**asks, "wait_seconds": 5})["commands"]
+    acked = other.post(f"{path}:ack", {**asks, "command_ids": [command["command_id"] for command in leased]})
+    assert [outcome["status"] for outcome in acked["outcomes"]] == [200]

@@ -1,10 +1,10 @@
 """The page that a run of the faults writes."""
 
-from matrix import Case, Flow, Outcome, Victim
+from matrix import Case, Deed, Flow, Outcome, Victim
 from reliability import BEGIN, END, cells_of, summary, table, written_into
 
 KILLED = Case(Flow.RUN, "before sbatch", Victim.WORKER)
-AGAIN = Case(Flow.RUN, "before gateway.ingest", None, nth=2)
+AGAIN = Case(Flow.RUN, "before gateway.ingest", Deed.TWICE, nth=2)
 HELD = Outcome(KILLED, [], 2.4, 3.0)
 LOST = Outcome(KILLED, ["lost: for ever"], 90.0, 90.0)
 TWICE = Outcome(AGAIN, [], 0.1, 0.2)
