@@ -1,6 +1,8 @@
 """Measure everything, print the table, write it into benchmarks/README.md; exit 1 when a limit does not hold.
 
-usage: python -m benchmarks [--no-write] [--peer] [accept] [batch] [streams] [growth] [slurm] [agent] [demo] [peer]
+usage: python -m benchmarks [--no-write] [--peer] [PART...]
+
+The parts are accept, batch, streams, growth, slurm, asking, agent, demo, and peer
 
 `peer` installs another system from PyPI: it runs where it is named, and as part of the whole with --peer.
 """
@@ -10,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
-from benchmarks import accept, agent, batch, demo, growth, peer, report, slurm, streams
+from benchmarks import accept, agent, asking, batch, demo, growth, peer, report, slurm, streams
 
 PARTS = {
     "accept": accept.measure,
@@ -18,6 +20,7 @@ PARTS = {
     "streams": streams.measure,
     "growth": growth.measure,
     "slurm": slurm.measure,
+    "asking": asking.measure,
     "agent": agent.measure,
     "demo": demo.measure,
     "peer": peer.measure,

@@ -1,0 +1,140 @@
+"""What it costs to ask Slurm: the look-up at an `sbatch`, and how often a node asks for so many jobs."""
+
+import getpass
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_stack import BIN, Gateway, Node, running, wait_until
+
+from benchmarks import report
+from benchmarks.agent import enrol_unbounded
+from benchmarks.report import Row
+from benchmarks.slurm import scheduler
+from slipway import Slipway
+from slipway_node.slurm.submit_once import submit_command
+
+ROUNDS = 40
+LOOKUP_MS = 50.0
+JOBS = (1, 10, 100)
+WINDOW_SECONDS = 30.0
+SUBMITTED_SECONDS = 300.0
+GROWTH = 1.2  # that is no growth: what is counted in half a minute varies by some
+QUESTIONS = ("squeue", "scontrol", "sacct")
+HELD = "#!/bin/bash\n#SBATCH --hold --output=out --mem=10\ntrue\n"
+DOCUMENT = """
+slipway: 1
+kind: shell
+program: sleep
+arguments: ["600"]
+"""
+
+
+def measure() -> list[Row]:
+    """Return the rows of the look-up's cost in milliseconds, and of status queries a minute."""
+    with scheduler(), tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        return [*_lookups(root), *_questions(root)]
+
+
+def _lookups(root: Path) -> list[Row]:
+    """Time an `sbatch` plain, as a first step, and as one that has to look for the job of an earlier try, in turn."""
+    plain, first, again = [], [], []
+    for number in range(ROUNDS):
+        folder = root / f"submission-{number}"
+        folder.mkdir()
+        (folder / "job.sh").write_text(HELD)
+        plain.append(_milliseconds("sbatch --parsable job.sh", folder))
+        first.append(_milliseconds(submit_command("job.sh"), folder))
+        for file in (".slipway-job-id", ".slipway-intent"):
+            (folder / file).unlink()
+        # An earlier try announced itself in another folder's time: what it left is not here to be found.
+        subprocess.run(["scancel", "--user", getpass.getuser()], check=True)
+        moved = folder.with_name(f"again-{number}")
+        folder.rename(moved)
+        (moved / ".slipway-intent").write_text(f"{int(time.time())}\n")
+        again.append(_milliseconds(submit_command("job.sh"), moved))
+        subprocess.run(["scancel", "--user", getpass.getuser()], check=True)
+    added = [with_lookup - without for with_lookup, without in zip(again, plain, strict=True)]
+    note = f"{ROUNDS} in turn; some {3 * ROUNDS} jobs in Slurm's list at the end"
+    held = statistics.median(added) <= LOOKUP_MS
+    p99 = report.percentile(added, 99)
+    return [
+        Row("look-up, added to an sbatch", "ms", added, f"≤ {LOOKUP_MS:g} ms", held, note, p99),
+        report.delays("sbatch, plain", "ms", [plain], note=note),
+        report.delays("sbatch as one locked step", "ms", [first], note=note),
+        report.delays("the step with a look-up", "ms", [again], note=note),
+    ]
+
+
+def _milliseconds(command: str, folder: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run(["bash", "-c", command], cwd=folder, check=True, capture_output=True)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _questions(root: Path) -> list[Row]:
+    """Count the commands with which a node asks Slurm, while so many of its jobs wait or run."""
+    shared, counted = root / "shared", root / "asked"
+    shared.mkdir()
+    (shared / "slipway.yaml").write_text(DOCUMENT)
+    counted.touch()
+    gateway = Gateway(root / "gateway", root / "gateway.log")
+    env = {"PATH": os.pathsep.join([str(_counting(root / "bin", counted)), str(BIN), os.environ["PATH"]])}
+    node = Node(root / "node", root / "node.log", env)
+    enrol_unbounded(gateway, node, shared, "slurm")
+    rates: list[float] = []
+    with running(gateway, node) as node_id, Slipway(gateway.url, gateway.token()) as client, _cancelled_at_the_end():
+        queue = min(client.nodes()[0].policy.queues)  # type: ignore[union-attr] # the node has told its policy
+        command = client.prepare(
+            input_uri=(shared / "slipway.yaml").as_uri(), node=node_id, queue=queue, cpu=1, memory_mib=10,
+            walltime_seconds=900,
+        )  # fmt: skip
+        made = 0
+        for jobs in JOBS:
+            names = [f"{command.job_id}-{number}" for number in range(made, jobs)]
+            client.submit_many(command.model_copy(update={"job_id": name, "idempotency_key": name}) for name in names)
+            made = jobs
+            wait_until(f"{jobs} jobs are at Slurm", lambda wanted=jobs: _in_the_queue() == wanted, SUBMITTED_SECONDS)
+            time.sleep(WINDOW_SECONDS / 3)  # what their submission asked is not counted
+            before = len(counted.read_text())
+            time.sleep(WINDOW_SECONDS)
+            rates.append(60 * (len(counted.read_text()) - before) / WINDOW_SECONDS)
+            print(f"bench: asking, {jobs} jobs: {rates[-1]:.0f} questions a minute", file=sys.stderr)
+    note = f"{WINDOW_SECONDS:g} s each, with the node's defaults"
+    growth = rates[-1] / rates[0]
+    row = Row(f"questions to Slurm, {JOBS[-1]} ÷ {JOBS[0]} jobs", "×", [growth], f"≤ {GROWTH}", growth <= GROWTH, note)
+    return [
+        row,
+        *(Row(f"questions to Slurm, {jobs} jobs", "/min", [rate], "—", holds=True, note=note)
+          for jobs, rate in zip(JOBS, rates, strict=True)),
+    ]  # fmt: skip
+
+
+def _counting(folder: Path, counted: Path) -> Path:
+    """Put commands before Slurm's own that write down a character each time."""
+    folder.mkdir()
+    for name in QUESTIONS:
+        (folder / name).write_text(f'#!/bin/sh\nprintf . >> {counted}\nexec {shutil.which(name)} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@contextmanager
+def _cancelled_at_the_end() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        subprocess.run(["scancel", "--user", getpass.getuser()], check=False)
+
+
+def _in_the_queue() -> int:
+    asked = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True, check=True)
+    return len(asked.stdout.split())
