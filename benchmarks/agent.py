@@ -41,7 +41,7 @@ def measure() -> list[Row]:
         (shared / "say.py").write_text("print('said')\n")
         (shared / "slipway.yaml").write_text(DOCUMENT)
         gateway, node = Gateway(root / "gateway", root / "gateway.log"), Node(root / "node", root / "node.log")
-        enrol_unbounded(gateway, node, shared, "direct")
+        _enrol(gateway, node, shared)
         theirs.append(_alone(node, shared / "say.py"))
         for number in range(ROUNDS):
             with running(gateway, node) as node_id:
@@ -59,11 +59,11 @@ def measure() -> list[Row]:
     ]
 
 
-def enrol_unbounded(gateway: Gateway, node: Node, shared: Path, scheduler: str) -> None:
+def _enrol(gateway: Gateway, node: Node, shared: Path) -> None:
     """Enrol the node, and take the bound of jobs at once out of its drafted policy: AiiDA alone has none either."""
     gateway.start()
     try:
-        node.enroll(gateway, options=["--scheduler", scheduler, "--input-prefix", shared.as_uri()])
+        node.enroll(gateway, options=["--scheduler", "direct", "--input-prefix", shared.as_uri()])
     finally:
         gateway.process.stop()
     policy = node.home / "policy.yaml"

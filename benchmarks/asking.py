@@ -15,7 +15,6 @@ from pathlib import Path
 from local_stack import BIN, Gateway, Node, running, wait_until
 
 from benchmarks import report
-from benchmarks.agent import enrol_unbounded
 from benchmarks.report import Row
 from benchmarks.slurm import scheduler
 from slipway import Slipway
@@ -32,8 +31,8 @@ HELD = "#!/bin/bash\n#SBATCH --hold --output=out --mem=10\ntrue\n"
 DOCUMENT = """
 slipway: 1
 kind: shell
-program: sleep
-arguments: ["600"]
+program: sh
+arguments: ["-c", "sleep 600"]
 """
 
 
@@ -89,9 +88,13 @@ def _questions(root: Path) -> list[Row]:
     gateway = Gateway(root / "gateway", root / "gateway.log")
     env = {"PATH": os.pathsep.join([str(_counting(root / "bin", counted)), str(BIN), os.environ["PATH"]])}
     node = Node(root / "node", root / "node.log", env)
-    enrol_unbounded(gateway, node, shared, "slurm")
+    options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
     rates: list[float] = []
-    with running(gateway, node) as node_id, Slipway(gateway.url, gateway.token()) as client, _cancelled_at_the_end():
+    with (
+        running(gateway, node, options=options) as node_id,
+        Slipway(gateway.url, gateway.token()) as client,
+        _cancelled_at_the_end(),
+    ):
         queue = min(client.nodes()[0].policy.queues)  # type: ignore[union-attr] # the node has told its policy
         command = client.prepare(
             input_uri=(shared / "slipway.yaml").as_uri(), node=node_id, queue=queue, cpu=1, memory_mib=10,

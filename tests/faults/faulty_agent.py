@@ -8,6 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import clocks
 from points import around, cross, cross_async, without
 
 JOURNALED = {"record_leased", "record_acks", "record_launch", "record_events", "record_deliveries"}
@@ -88,6 +89,7 @@ def _unprotected() -> None:
 
 
 if __name__ == "__main__":
+    clocks.keep_time()
     from slipway_node.cli import main
 
     _unprotected()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import clocks
 from points import without
 
 
@@ -16,6 +17,7 @@ def _unprotected() -> None:
 
 
 if __name__ == "__main__":
+    clocks.keep_time()
     from slipway_gateway.cli import main
 
     _unprotected()

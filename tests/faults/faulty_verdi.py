@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import clocks
 from points import around, without
 
 
@@ -37,6 +38,7 @@ def _unprotected() -> None:
 
 
 if __name__ == "__main__":
+    clocks.keep_time()
     from aiida.cmdline.commands.cmd_verdi import verdi
     from aiida.engine.daemon import client
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from clocks import CLOCK, LOOK_SECONDS
 from director import Director
 from local_stack import BIN, Gateway, Node, Process, running, wait_until
 from points import ADDRESS, WITHOUT
@@ -61,6 +63,7 @@ class Laboratory:
     stack: Stack
     director: Director
     says: Path
+    clocks: Mapping[str, Path]
 
     @contextlib.contextmanager
     def slurm_saying(self, answer: str) -> Iterator[None]:
@@ -70,6 +73,11 @@ class Laboratory:
             yield
         finally:
             self.says.unlink()
+
+    def set_clock(self, of: str, seconds: float) -> None:
+        """Set the clock of the ``node`` or the ``gateway`` so far ahead, or back."""
+        self.clocks[of].write_text(str(seconds))
+        time.sleep(2 * LOOK_SECONDS)
 
     def kill(self, victim: Victim) -> None:
         """Kill ``victim`` outright."""
@@ -175,13 +183,15 @@ def laboratory(root: Path, *, without: str = "") -> Iterator[Laboratory]:
     shared, commands, says = root / "shared", root / "bin", root / "slurm-says"
     shared.mkdir()
     _commands(commands, says)
+    clocks = {of: root / f"clock-of-the-{of}" for of in ("node", "gateway")}
     with tempfile.TemporaryDirectory(prefix="slipway-") as short, Director(Path(short) / "director") as director:
         path = os.pathsep.join([str(commands), str(BIN), os.environ["PATH"]])
-        env = {ADDRESS: str(director.address), WITHOUT: without, "PATH": path}
-        gateway = FaultyGateway(root / "gateway", root / "gateway.log", env={WITHOUT: without})
+        env = {ADDRESS: str(director.address), WITHOUT: without, CLOCK: str(clocks["node"]), "PATH": path}
+        gateway = FaultyGateway(
+            root / "gateway", root / "gateway.log", env={WITHOUT: without, CLOCK: str(clocks["gateway"])}
+        )
         node = FaultyNode(root / "node", root / "node.log", env)
         options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
         with running(gateway, node, options=options) as node_id:
-            yield Laboratory(
-                Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared), director, says
-            )
+            stack = Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared)
+            yield Laboratory(stack, director, says, clocks)

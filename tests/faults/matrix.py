@@ -37,9 +37,18 @@ class Deed(StrEnum):
     LATE_AND_SECOND = "no answer, committed after the next try"
     NONSENSE = "Slurm talks nonsense"
     SILENCE = "Slurm says nothing"
+    BEHIND = "node's clock an hour back"
+    AHEAD = "node's clock an hour ahead"
+    EXPIRED = "gateway's clock ten minutes ahead"
 
 
 ANSWERS = {Deed.NONSENSE: "<html><body>502 Bad Gateway</body></html>\n", Deed.SILENCE: ""}
+CLOCKS = {Deed.BEHIND: ("node", -3600.0), Deed.AHEAD: ("node", 3600.0), Deed.EXPIRED: ("gateway", 600.0)}
+CLOCK_POINTS = {
+    Deed.BEHIND: ("before gateway.ack", "before worker.submit", "before worker.retrieve"),
+    Deed.AHEAD: ("before gateway.ack", "before worker.submit", "before worker.retrieve"),
+    Deed.EXPIRED: ("before gateway.ack", "before gateway.ingest"),  # no lease is good for so long
+}
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
 
@@ -157,12 +166,17 @@ def cases() -> Iterator[Case]:
     for point in WITHIN_THE_LAUNCH:
         yield Case(Flow.RUN, point, Victim.AGENT)
     for point in WITH_THE_ENGINE:
-        for victim in (Victim.AGENT, Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY):
-            yield Case(Flow.RUN, point, victim)
-        for deed in ANSWERS:
-            yield Case(Flow.RUN, point, deed)
+        for what in (Victim.AGENT, Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY, *ANSWERS):
+            yield Case(Flow.RUN, point, what)
+    yield from _deeds()
+
+
+def _deeds() -> Iterator[Case]:
     for deed in (Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND):
         yield Case(Flow.RUN, "before sbatch", deed)
+    for deed, points in CLOCK_POINTS.items():
+        for point in points:
+            yield Case(Flow.RUN, point, deed)
     for step, nth in AGENT_STEPS[Flow.RUN] + WORKER_STEPS[Flow.RUN]:
         yield Case(Flow.RUN, f"before {step}", Deed.CANCELLED, nth)
 
@@ -174,13 +188,13 @@ def each_boundary_once() -> list[Case]:
     """
     own = {Victim.AGENT, Victim.WORKER}
     others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY, *ANSWERS}
-    late = {Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND}
+    everywhere = {Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND, *CLOCKS}
     agents = [case for case in cases() if case.what in own and not _is_after_a_step_of_the_agent(case)]
     return agents + [
         case
         for case in cases()
         if (case.what in others and case.point in WITH_THE_ENGINE)
-        or case.what in late
+        or case.what in everywhere
         or (case.what is Deed.CANCELLED and (case.point, case.nth) in STATES_TO_CANCEL)
     ]
 
@@ -227,6 +241,8 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
         return Outcome(case, wrong, moved, ended)
     finally:
         lab.director.disarm()
+        if case.what in CLOCKS:
+            lab.set_clock(CLOCKS[case.what][0], 0.0)
         _made_whole(lab)
 
 
@@ -251,6 +267,9 @@ def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:
             with lab.slurm_saying(ANSWERS[deed]):
                 held.release()
                 time.sleep(ANSWERED_SECONDS)
+        case Deed.BEHIND | Deed.AHEAD | Deed.EXPIRED as deed:
+            lab.set_clock(*CLOCKS[deed])
+            held.release()
     return seen
 
 
