@@ -64,7 +64,7 @@ def test_associations_are_read_with_their_qos():
 
 
 def test_qos_names_are_read():
-    assert commands.read_names(recording("sacctmgr_show_qos")) == ["normal", "high", "low"]
+    assert commands.read_qos(recording("sacctmgr_show_qos")) == ["normal", "high", "low"]
 
 
 def test_a_job_state_is_read():

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -15,10 +16,12 @@ from slipway_node.slurm.submit_once import withdraw_command
 
 ASK_SECONDS = 15.0
 LOOK_AGAIN_SECONDS = 60.0
+QUOTED_CHARS = 120  # of an answer that is not understood
 
 _log = structlog.get_logger(__name__)
 
 Run = Callable[[tuple[str, ...]], str]
+Read = TypeVar("Read")
 
 
 class NotKnownError(Exception):
@@ -46,10 +49,15 @@ class Cluster:
 
     def answers(self) -> bool:
         """Tell whether Slurm is installed and its controller answers."""
+        return self.trouble() is None
+
+    def trouble(self) -> str | None:
+        """Return in words why Slurm cannot be used, or None."""
         try:
-            return bool(commands.read_partitions(self._run(commands.PARTITIONS)))
-        except (EngineUnavailableError, NotKnownError, ValueError):
-            return False
+            self._ask(commands.PARTITIONS, commands.read_partitions)
+        except (EngineUnavailableError, NotKnownError) as error:
+            return str(error)
+        return None
 
     def offer(self, *, fresh: bool = False) -> Offer:
         """Return what Slurm has on offer, at most a minute old; raises EngineUnavailableError."""
@@ -66,7 +74,7 @@ class Cluster:
     def job_state(self, job_id: str) -> str | None:
         """Return the controller's word for a job, None where it has forgotten it; raises EngineUnavailableError."""
         try:
-            return commands.read_job_state(self._run(commands.job(job_id)))
+            return self._ask(commands.job(job_id), commands.read_job_state)
         except NotKnownError:
             return None
 
@@ -81,15 +89,23 @@ class Cluster:
 
     def _look(self) -> Offer:
         try:
-            partitions = commands.read_partitions(self._run(commands.PARTITIONS))
-            accounting = commands.read_accounting(self._run(commands.CONFIGURATION))
+            partitions = self._ask(commands.PARTITIONS, commands.read_partitions)
+            accounting = self._ask(commands.CONFIGURATION, commands.read_accounting)
             if not accounting.kept:
                 return Offer(partitions, accounting)
-            mine = commands.read_associations(self._run(commands.associations(getpass.getuser())))
-            qos = commands.read_names(self._run(commands.QOS))
-        except (NotKnownError, ValueError) as error:
-            raise EngineUnavailableError(f"Slurm's answer is not understood: {error}") from error
+            mine = self._ask(commands.associations(getpass.getuser()), commands.read_associations)
+            qos = self._ask(commands.QOS, commands.read_qos)
+        except NotKnownError as error:
+            raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
         return Offer(partitions, accounting, tuple(mine), tuple(qos))
+
+    def _ask(self, command: tuple[str, ...], read: Callable[[str], Read]) -> Read:
+        """Return what is read from the command's answer; raises NotKnownError or EngineUnavailableError."""
+        answer = self._run(command)
+        try:
+            return read(answer)
+        except ValueError as error:
+            raise EngineUnavailableError(f"{' '.join(command[:3])}: not understood: {_begin_of(answer)}") from error
 
 
 def refusal(offer: Offer, placement: Placement) -> str | None:
@@ -147,9 +163,13 @@ def run_command(command: tuple[str, ...]) -> str:
     Raises NotKnownError where Slurm knows no such thing, EngineUnavailableError where it could not be asked.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - built in commands.py
+            command, capture_output=True, text=True, errors="replace", timeout=ASK_SECONDS, check=False
+        )
     except FileNotFoundError as error:
         raise EngineUnavailableError(f"{command[0]} is not installed on this node") from error
+    except OSError as error:
+        raise EngineUnavailableError(f"{command[0]} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise EngineUnavailableError(f"{command[0]} did not answer within {ASK_SECONDS:g} s") from error
     if done.returncode == 0:
@@ -158,3 +178,9 @@ def run_command(command: tuple[str, ...]) -> str:
     if "Invalid job id" in said:
         raise NotKnownError(said)
     raise EngineUnavailableError(f"{' '.join(command[:2])}: {said}")
+
+
+def _begin_of(answer: str) -> str:
+    """Return the first line of an answer, as it can be shown."""
+    lines = [line for line in answer.splitlines() if line.strip()]
+    return repr(lines[0][:QUOTED_CHARS]) if lines else "it said nothing"

@@ -1,11 +1,14 @@
-"""The commands asked of Slurm, and reading what they print. Pure (tried with Slurm 22.05)."""
+"""The commands asked of Slurm, and reading what they print. Pure (tried with Slurm 22.05).
+
+Reading raises ValueError where the answer is none that Slurm gives, also where it is cut in a line.
+"""
 
 import re
 from dataclasses import dataclass
 
 PARTITIONS = ("sinfo", "--noheader", "--exact", "--format=%R|%a|%l|%c|%m")
 CONFIGURATION = ("scontrol", "show", "config")
-QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name")
+QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name,Priority")
 
 _UNLIMITED = "infinite"
 _DURATION = re.compile(r"^(?:(?P<days>\d+)-)?(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+)$")
@@ -53,10 +56,7 @@ class Accounting:
 def read_partitions(text: str) -> dict[str, Partition]:
     """Read ``PARTITIONS``: a line for each partition and sort of node."""
     found: dict[str, Partition] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        name, up, limit, cpus, memory = line.strip().split("|")
+    for name, up, limit, cpus, memory in _rows(text, columns=5):
         other = found.get(name)
         found[name] = Partition(
             name,
@@ -65,6 +65,8 @@ def read_partitions(text: str) -> dict[str, Partition]:
             node_cpus=max(_count(cpus), other.node_cpus if other else 0),
             node_memory_mib=max(_count(memory), other.node_memory_mib if other else 0),
         )
+    if not found:
+        raise ValueError("no partition")
     return found
 
 
@@ -81,28 +83,52 @@ def read_duration(text: str) -> int | None:
 
 def read_accounting(text: str) -> Accounting:
     """Read ``CONFIGURATION`` for what is kept and enforced."""
+    _require_whole(text)
     values = dict(re.findall(r"^(AccountingStorage\w+)\s*=\s*(\S*)", text, re.MULTILINE))
+    if not values.get("AccountingStorageType", "").startswith("accounting_storage/"):
+        raise ValueError("no word on accounting")
     enforced = frozenset(values.get("AccountingStorageEnforce", "none").lower().split(",")) - {"none", ""}
-    return Accounting(kept=values.get("AccountingStorageType", "").endswith("/slurmdbd"), enforced=enforced)
+    return Accounting(kept=values["AccountingStorageType"].endswith("/slurmdbd"), enforced=enforced)
 
 
 def read_associations(text: str) -> list[Association]:
     """Read ``associations``."""
-    rows = [line.split("|") for line in text.splitlines() if line.strip()]
+    rows = _rows(text, columns=3)
     return [Association(row[0], row[1] or None, tuple(name for name in row[2].split(",") if name)) for row in rows]
 
 
-def read_names(text: str) -> list[str]:
-    """Read ``QOS``: a name a line."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def read_qos(text: str) -> list[str]:
+    """Read the names in ``QOS``, of which Slurm always has one; what else is asked tells them from an error's words."""
+    priorities = {name: _count(priority) for name, priority in _rows(text, columns=2)}
+    if not priorities:
+        raise ValueError("no QOS")
+    return list(priorities)
 
 
-def read_job_state(text: str) -> str | None:
+def read_job_state(text: str) -> str:
     """Read the state in ``job``'s answer."""
-    found = re.search(r"\bJobState=(\w+)", text)
-    return found.group(1) if found else None
+    found = re.search(r"\bJobState=(\w+)\s", text)
+    if found is None:
+        raise ValueError("no job's state")
+    return found.group(1)
+
+
+def _rows(text: str, columns: int) -> list[list[str]]:
+    """Read lines of so many columns, the first of which is never empty."""
+    _require_whole(text)
+    rows = [line.strip().split("|") for line in text.splitlines() if line.strip()]
+    if any(len(row) != columns or not row[0] for row in rows):
+        raise ValueError(f"not {columns} columns")
+    return rows
+
+
+def _require_whole(text: str) -> None:
+    if text and not text.endswith("\n"):
+        raise ValueError("cut short")
 
 
 def _count(text: str) -> int:
     """Read ``2`` or, where nodes differ after all, ``2+``."""
+    if re.fullmatch(r"[0-9]+\+?", text) is None:
+        raise ValueError(f"{text!r} is not a count")
     return int(text.rstrip("+"))
