@@ -1,6 +1,9 @@
 """Whatever Slurm's commands say: what is no answer of Slurm's is no knowledge, and above all no refusal."""
 
+import shlex
 import stat
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from slipway_node.ports import EngineUnavailableError, Placement
 from slipway_node.slurm import cluster, commands
 from slipway_node.slurm.cluster import Cluster, NotKnownError, run_command
+from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, follow_command
 
 RECORDINGS = Path(__file__).parent / "recordings"
 ANSWERS = {
@@ -143,3 +147,62 @@ def test_a_command_that_does_not_answer_is_given_up(program, monkeypatch):
 def test_only_slurms_own_words_make_a_job_unknown(program, said, raised):
     with pytest.raises(raised, match=said):
         run_command((program(f"#!/bin/sh\necho {said} >&2; exit 1\n".encode()),))
+
+
+WELL = {"squeue": "", "config": "MinJobAge = 300 sec\nAccountingStorageType = accounting_storage/none", "job": ""}
+RUNS = "JobId=7 JobName=x JobState=RUNNING Reason=None WorkDir={folder} StdErr={folder}/err "
+ENDED_BEFORE = RUNS.replace("RUNNING", "COMPLETED")
+UNKNOWN = "slurm_load_jobs error: Invalid job id specified"
+HTML = NONSENSE[0]
+
+
+def followed(folder: Path, *, claimed: bool, **said: str) -> tuple[int, str]:
+    """Ask what became of job 7, which this Slurm does not name in its queue; return status and answer."""
+    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    (folder / ".slipway-job-id").write_text(f"7\n{int(time.time())}\n")
+    if claimed:
+        (folder / ".slipway-claim").write_text("7\n")
+    says = {name: shlex.quote(answer.format(folder=folder)) for name, answer in {**WELL, **said}.items()}
+    slurm = (
+        f"squeue() {{ printf %s {says['squeue']}; }}\nsbatch() {{ echo 8; }}\n"
+        f'scontrol() {{ case "$*" in *config*) echo {says["config"]} ;; *) echo {says["job"]} ;; esac; }}\n'
+    )
+    command = slurm + follow_command("7", "job.sh", str(folder))
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.strip()
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"job": RUNS},
+        {"job": HTML},
+        {"job": ""},
+        {"job": RUNS[: RUNS.index("RUNN")]},
+        {"squeue": HTML, "job": RUNS},
+        {"squeue": HTML, "job": HTML, "config": HTML},
+    ],
+)
+def test_a_job_that_only_a_nonsensical_queue_misses_has_not_ended_and_is_not_submitted_again(tmp_path, claimed, said):
+    assert followed(tmp_path, claimed=claimed, **said) == (TRY_AGAIN_STATUS, "")
+
+
+@pytest.mark.parametrize("said", [{"squeue": HTML}, {"config": HTML}, {"config": ""}])
+def test_one_that_the_controller_has_forgotten_is_not_submitted_again_where_the_rest_is_nonsense(tmp_path, said):
+    assert followed(tmp_path, claimed=False, job=UNKNOWN, **said) == (TRY_AGAIN_STATUS, "")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "job", "told"),
+    [
+        (True, ENDED_BEFORE, ENDED),
+        (True, UNKNOWN, ENDED),
+        (True, RUNS.replace("{folder}", "/elsewhere"), ENDED),
+        (False, UNKNOWN, "8"),
+        (False, RUNS.replace("{folder}", "/elsewhere"), "8"),
+    ],
+)
+def test_what_the_controller_says_of_the_number_is_believed(tmp_path, claimed, job, told):
+    """It says that the job ended, that it knows none of that number, or that the number is another job's now."""
+    assert followed(tmp_path, claimed=claimed, job=job) == (0, told)
