@@ -53,11 +53,24 @@ def _seen(status: Status) -> list[str]:
         f"last contact:  {contact}" + (f"; since then: {seen.last_error}" if seen.last_error else ""),
         f"lease:         epoch {seen.epoch or 'none'}, node {seen.node_state or 'unknown'}",
         f"clock:         {_skew(seen.clock_skew_seconds)}",
-        f"engine:        {', '.join(f'{key} {_plain(value)}' for key, value in seen.engine.items())}",
+        *engine_lines(seen.engine),
         f"policy:        version {seen.policy_version}",
     ]
     if seen.policy_error:
         lines.append(f"policy file:   not taken: {seen.policy_error}")
+    return lines
+
+
+def engine_lines(health: Mapping[str, JsonValue]) -> list[str]:
+    """Return what it says of itself in one line, and each part's trouble in one of its own."""
+    plain = {key: value for key, value in health.items() if not isinstance(value, dict) and key != "scheduler_trouble"}
+    lines = [f"engine:        {', '.join(f'{key} {_plain(value)}' for key, value in plain.items())}"]
+    if (trouble := health.get("scheduler_trouble")) is not None:
+        lines.append(f"scheduler:     cannot be used: {trouble}")
+    if isinstance(silent := health.get("silent"), dict):
+        lines += [f"silent:        {what}: {why}" for what, why in silent.items()]
+    if isinstance(last := health.get("last_brought_back"), dict):
+        lines.append(f"brought back:  last the {last['what']}, at {last['at']}: {last['why']}")
     return lines
 
 

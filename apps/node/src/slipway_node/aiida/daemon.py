@@ -1,17 +1,19 @@
-"""AiiDA's daemon: started, brought back when it died, stopped. Called in the engine's thread."""
+"""AiiDA's daemon: started, found dead, restarted, stopped. Called in the engine's thread."""
 
 import contextlib
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
-from pydantic import JsonValue
 
 from slipway_node.aiida.profile import PROFILE
 from slipway_node.ports import EngineUnavailableError
 
 START_SECONDS = 60  # a cold start on two cores takes 8 s; a busy login node is given more
 STOP_SECONDS = 20
-ASK_SECONDS = 5
+END_SECONDS = 5.0  # for a process to go that was killed; one that waits for a dead file server does not
 LOOKS_AFTER_CHANGE = 2  # one may come while the broker has not noticed either
 
 
@@ -24,32 +26,63 @@ class Daemon:
         self._worker_pids: frozenset[int] = frozenset()
         self._looks_due = 0
 
-    def ensure_running(self) -> bool:
-        """Start the daemon unless it runs; return whether it had to be started. Raises EngineUnavailableError."""
+    @property
+    def workers_wanted(self) -> int:
+        """How many workers it is started with."""
+        return self._workers
+
+    def ensure_running(self) -> None:
+        """Start the daemon unless it runs. Raises EngineUnavailableError."""
+        if self.fault(DaemonProcesses.now()) is not None:
+            self.restart()
+
+    def fault(self, processes: "DaemonProcesses") -> str | None:
+        """Return why the daemon has to be started anew, or None; deafness is another matter."""
+        if not self.runs():
+            return "its supervisor was gone"
+        if _workers_lost_their_broker(processes):
+            return "a worker had lost its broker"
+        if not self._is_of_this_code and self._is_of_other_code():
+            return "it was started before an upgrade"
+        self._is_of_this_code = True  # which lasts: an upgrade reaches this process at its own restart
+        return None
+
+    def restart(self) -> None:
+        """Stop what runs of the daemon and start it. Raises EngineUnavailableError."""
         from aiida.engine.daemon.client import DaemonException
 
-        client = self._client()
-        if self.runs() and not _workers_lost_their_broker() and (self._is_of_this_code or not self._is_of_other_code()):
-            self._is_of_this_code = True  # which lasts: an upgrade reaches this process at its own restart
-            self._free_tasks_of_dead_workers()
-            return False
         self.stop()
         _forget_where_the_broker_was()
         try:
-            client.start_daemon(number_workers=self._workers, timeout=START_SECONDS)
+            self._client().start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
             raise EngineUnavailableError(f"AiiDA's daemon does not start: {error}") from error
         _forget_broker()
         self._is_of_this_code = True
+
+    def answers(self, timeout_seconds: int) -> bool:
+        """Tell whether the daemon's supervisor answers within the time."""
+        from aiida.engine.daemon.client import DaemonException
+
+        try:
+            self._client().get_numprocesses(timeout=timeout_seconds)
+        except DaemonException:
+            return False
         return True
 
-    def _free_tasks_of_dead_workers(self) -> None:
+    def end_supervisor(self) -> None:
+        """Kill the supervisor, which `stop` could only ask."""
+        if self.runs():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                end_now([psutil.Process(self._client().get_daemon_pid())])
+
+    def free_tasks_of_dead_workers(self, workers: Iterable[Any]) -> None:
         """Have the broker look for dead workers again, some times after a worker was exchanged.
 
         It looks when a connection ends, and that may be an instant too early to find the very one that did: it then
         keeps the worker's tasks for a worker that is no more. Another connection's end makes it look again.
         """
-        pids = frozenset(process.pid for process in _own_processes() if "worker" in process.info["cmdline"])
+        pids = frozenset(worker.pid for worker in workers)
         if pids != self._worker_pids:
             self._worker_pids, self._looks_due = pids, LOOKS_AFTER_CHANGE
         if self._looks_due:
@@ -62,30 +95,16 @@ class Daemon:
         return client.get_daemon_pid() is not None and not client._is_pid_file_stale  # noqa: SLF001 - no public word
 
     def stop(self) -> None:
-        """Stop the daemon; jobs at the scheduler run on."""
+        """Stop the daemon, by force where it does not listen; jobs at the scheduler run on."""
         from aiida.engine.daemon.client import DaemonException
 
         if self.runs():
             try:
                 self._client().stop_daemon(wait=True, timeout=STOP_SECONDS)
-            except DaemonException as error:
-                raise EngineUnavailableError(f"AiiDA's daemon does not stop: {error}") from error
+            except DaemonException:
+                self.end_supervisor()
         _end_orphans()
         _forget_broker()
-
-    def health(self) -> dict[str, JsonValue]:
-        """Return what the daemon says of itself."""
-        from aiida.engine.daemon.client import DaemonException
-
-        if not self.runs():
-            return {"daemon": "down", "workers": 0}
-        try:
-            info = self._client().get_worker_info(timeout=ASK_SECONDS).get("info", {})
-        except DaemonException as error:
-            return {"daemon": "unresponsive", "workers": 0, "daemon_error": str(error)}
-        workers = [worker for worker in info.values() if isinstance(worker, dict)]
-        broker = "down" if _workers_lost_their_broker() else "running"
-        return {"daemon": "running", "workers": len(workers), "workers_wanted": self._workers, "broker": broker}
 
     def _is_of_other_code(self) -> bool:
         """Tell whether the daemon was started before an upgrade: it would run jobs by the old plugins."""
@@ -100,9 +119,36 @@ class Daemon:
         return get_manager().get_daemon_client()
 
 
+@dataclass(frozen=True, slots=True)
+class DaemonProcesses:
+    """The processes (``psutil.Process``) of this profile's daemon but its supervisor, as they were at one look."""
+
+    workers: list[Any]
+    brokers: list[Any]
+    all: list[Any]
+
+    @classmethod
+    def now(cls) -> Self:
+        """Look."""
+        from aiida.manage.configuration import get_config
+
+        folder = Path(get_config().dirpath)
+        found = [it for it in psutil.process_iter(["cmdline", "create_time"]) if _is_ours(it, folder)]
+        workers, brokers = ([it for it in found if word in it.info["cmdline"]] for word in ("worker", "broker"))
+        return cls(workers, brokers, found)
+
+
+def end_now(processes: Sequence[Any]) -> bool:
+    """Kill processes and tell whether all are gone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return not psutil.wait_procs(processes, timeout=END_SECONDS)[1]
+
+
 def _end_orphans() -> None:
     """End what outlived a killed supervisor; nobody would ever stop it."""
-    orphans = _own_processes()
+    orphans = DaemonProcesses.now().all
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -112,32 +158,22 @@ def _end_orphans() -> None:
             process.kill()
 
 
-def _workers_lost_their_broker() -> bool:
+def _workers_lost_their_broker(processes: DaemonProcesses) -> bool:
     """Tell whether a worker is older than the broker: it was connected to another, and never connects again."""
-    started: dict[str, list[float]] = {"broker": [], "worker": []}
-    for process in _own_processes():
-        for word in started.keys() & set(process.info["cmdline"]):
-            started[word].append(process.info["create_time"])
-    return bool(started["worker"]) and max(started["broker"], default=float("inf")) > min(started["worker"])
+    oldest_worker = min((it.info["create_time"] for it in processes.workers), default=float("inf"))
+    return max((it.info["create_time"] for it in processes.brokers), default=float("inf")) > oldest_worker
 
 
-def _own_processes() -> list[Any]:
-    from aiida.manage.configuration import get_config
-
-    folder = get_config().dirpath
-    return [process for process in psutil.process_iter(["cmdline", "create_time"]) if _is_ours(process, folder)]
-
-
-def _is_ours(process: Any, config_folder: str) -> bool:
-    """Tell a process of this profile's daemon by its command and by where its configuration lies."""
+def _is_ours(process: Any, config_folder: Path) -> bool:
+    """Tell a process of this profile's daemon by its command and by where its configuration lies, by whatever path."""
     words = process.info["cmdline"] or []
     is_daemons = PROFILE in words and "daemon" in words and bool({"worker", "broker"} & set(words))
     is_supervisors = any(word.startswith("from circus import stats") for word in words)  # its count of load
     if not (is_daemons or is_supervisors):
         return False
     try:
-        return bool(process.environ().get("AIIDA_PATH") == config_folder)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return config_folder.samefile(process.environ()["AIIDA_PATH"])
+    except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError, OSError):
         return False
 
 

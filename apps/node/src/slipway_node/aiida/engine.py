@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_never
 
+import structlog
 from pydantic import JsonValue
 
 from slipway_contracts.node_policy import NodePolicy
@@ -25,6 +26,7 @@ from slipway_node.aiida import (
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.supervision import Supervision
 from slipway_node.aiida.thread import EngineThread
 from slipway_node.payloads import PwDocument, ShellDocument, load
 from slipway_node.ports import (
@@ -39,8 +41,10 @@ from slipway_node.ports import (
 from slipway_node.slurm.cluster import Cluster
 
 POLL_SECONDS = 0.5  # a label query costs 5 ms
-SUPERVISE_SECONDS = 5.0  # a look at processes and their sockets' files: 30 ms
+SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
 KILL_SECONDS = 10.0
+
+_log = structlog.get_logger(__name__)
 
 
 class AiidaEngine:
@@ -57,6 +61,7 @@ class AiidaEngine:
         self._program_paths = program_paths or {}
         self._thread = EngineThread()
         self._daemon = Daemon(workers)
+        self._supervision = Supervision(self._daemon)
         self._cluster = Cluster()
         self._scheduler = SchedulerKind.DIRECT
         self._loaded = False
@@ -126,19 +131,23 @@ class AiidaEngine:
                     await asyncio.sleep(POLL_SECONDS)
 
     async def health(self) -> dict[str, JsonValue]:
-        """Return how daemon, workers, broker and scheduler are; brings a dead daemon back."""
+        """Return how daemon, workers, broker and scheduler are; brings back what is dead or deaf of the first three."""
         await self._supervise()
-        daemon = await self._thread.run(self._daemon.health)
+        daemon = await self._thread.run(self._supervision.health)
         slurm = self._scheduler is SchedulerKind.SLURM
-        answers = await asyncio.to_thread(self._cluster.answers) if slurm else True
-        return {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": answers, **daemon}
+        trouble = await asyncio.to_thread(self._cluster.trouble) if slurm else None
+        said = {} if trouble is None else {"scheduler_trouble": trouble}
+        told = {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": trouble is None}
+        return {**told, **said, **daemon}
 
     async def _supervise(self) -> None:
-        """Bring back a daemon that died; asked often, looks now and then."""
+        """Bring back what died or went deaf; asked often, looks now and then."""
         now = asyncio.get_running_loop().time()
         if now - self._supervised_at >= SUPERVISE_SECONDS:
             self._supervised_at = now
-            await self._thread.run(self._daemon.ensure_running)
+            done = await self._thread.run(self._supervision.look)
+            if done is not None:
+                _log.warning("engine_brought_back", what=done.what, why=done.why)
             await self._thread.run(submission.play_what_gave_up)
 
     def _start(self) -> None:

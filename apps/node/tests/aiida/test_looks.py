@@ -1,0 +1,262 @@
+"""What one look after another makes of the signs of life; the processes are played, the daemon is not there."""
+
+import time
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from slipway_node.aiida import supervision, zeromq_broker
+from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
+from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
+
+LOOK_SECONDS = 5.0
+
+
+@dataclass
+class Process:
+    """A worker or a broker of some age; ``busy`` it computes between any two looks."""
+
+    pid: int
+    state: str = psutil.STATUS_SLEEPING
+    busy: bool = False
+    programs: list["Process"] = field(default_factory=list)
+    age_seconds: float = 2.0 * START_SECONDS
+    seconds: float = 0.0
+    moved: int = 0
+
+    @property
+    def info(self):
+        return {"create_time": time.time() - self.age_seconds}
+
+    def status(self) -> str:
+        return self.state
+
+    def children(self):
+        return self.programs
+
+    def cpu_times(self):
+        self.seconds += self.busy
+        return SimpleNamespace(user=self.seconds, system=0.0)
+
+    def io_counters(self):
+        return SimpleNamespace(read_chars=self.moved, write_chars=0)
+
+
+class Played:
+    """A daemon's parts, well until a test says otherwise; a worker that is ended comes again."""
+
+    def __init__(self) -> None:
+        self.workers, self.brokers = [Process(1)], [Process(100)]
+        self.workers_wanted = 1
+        self.dead: str | None = None
+        self.supervisor_answers = True
+        self.broker_age: float | None = 1.0
+        self.broker_answers = True
+        self.known: int | None = None
+        self.silent: set[int] = set()
+        self.in_work: frozenset[int] = frozenset({11})
+        self.ended: list[int] = []
+        self.asked: Counter[int] = Counter()
+        self.restarts = 0
+        self.now = 1_000.0
+        self.supervision = Supervision(self, clock=lambda: self.now)
+
+    def look(self, times: int = 1) -> list[tuple[str, str]]:
+        """Look so many times, a look's time apart; return what was brought back and why."""
+        done = []
+        for _ in range(times):
+            done.append(self.supervision.look())
+            self.now += LOOK_SECONDS
+        return [(it.what, it.why) for it in done if it is not None]
+
+    # as Daemon
+
+    def fault(self, _processes) -> str | None:
+        return self.dead
+
+    def answers(self, _timeout_seconds) -> bool:
+        return self.supervisor_answers
+
+    def runs(self) -> bool:
+        return self.dead is None
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self.dead, self.supervisor_answers, self.broker_age, self.broker_answers = None, True, 1.0, True
+
+    def end_supervisor(self) -> None:
+        self.dead = "killed"
+
+    def free_tasks_of_dead_workers(self, workers) -> None:
+        pass
+
+    # as the machine, the broker and AiiDA's process controller
+
+    def end_now(self, processes) -> bool:
+        self.ended += [process.pid for process in processes]
+        kept = [worker for worker in self.workers if worker not in processes]
+        self.workers = [*kept, *(Process(worker.pid + 50) for worker in self.workers if worker in processes)]
+        return True
+
+    def get_status(self, pk: int) -> Future:
+        self.asked[pk] += 1
+        answer: Future = Future()
+        if pk not in self.silent:
+            answer.set_result({})
+        return answer
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    parts = Played()
+    now = classmethod(lambda _: DaemonProcesses(parts.workers, parts.brokers, [*parts.workers, *parts.brokers]))
+    monkeypatch.setattr(DaemonProcesses, "now", now)
+    monkeypatch.setattr(supervision, "end_now", parts.end_now)
+    monkeypatch.setattr(zeromq_broker, "seconds_since_its_last_word", lambda: parts.broker_age)
+    monkeypatch.setattr(zeromq_broker, "workers_it_knows", lambda: parts.known)
+    monkeypatch.setattr(zeromq_broker, "processes_in_work", lambda: parts.in_work)
+    monkeypatch.setattr(zeromq_broker, "answers", lambda _: parts.broker_answers)
+    manager = SimpleNamespace(get_process_controller=lambda: parts)
+    monkeypatch.setattr("aiida.manage.manager.get_manager", lambda: manager)
+    return parts
+
+
+def test_what_is_well_is_left_alone_and_told_so(played):
+    assert played.look(20) == []
+    assert played.supervision.health() == {
+        "daemon": "running",
+        "workers": 1,
+        "workers_wanted": 1,
+        "broker": "running",
+        "brought_back": 0,
+    }
+
+
+def test_what_is_dead_is_brought_back_at_once_and_told(played):
+    played.dead = "its supervisor was gone"
+    assert played.look() == [("daemon", "its supervisor was gone")]
+    assert played.restarts == 1
+    health = played.supervision.health()
+    assert health["brought_back"] == 1
+    assert health["last_brought_back"]["what"] == "daemon"
+
+
+def test_a_supervisor_that_answers_again_in_time_is_left_alone(played):
+    played.supervisor_answers = False
+    assert played.look(int(SUPERVISOR_SECONDS / LOOK_SECONDS)) == []
+    assert played.supervision.health()["daemon"] == "unresponsive"
+    played.supervisor_answers = True
+    assert played.look(10) == []
+    assert "silent" not in played.supervision.health()
+
+
+def test_a_broker_that_is_late_and_answers_is_left_alone(played):
+    played.broker_age = 100.0
+    assert played.look(20) == []
+    assert played.supervision.health()["broker"] == "unresponsive"
+
+
+def test_a_broker_that_starts_has_said_nothing_yet(played):
+    played.broker_age, played.broker_answers = None, False
+    played.brokers = [Process(100, age_seconds=30.0)]
+    assert played.look(20) == []
+
+
+def test_a_broker_that_never_said_anything_is_deaf(played):
+    played.broker_age, played.broker_answers = None, False
+    assert played.look(5) == [("broker", "it lived and did not answer")]
+    assert played.ended == [100]
+
+
+def test_only_the_stopped_one_of_several_workers_is_ended(played):
+    played.workers = [Process(1), Process(2, state=psutil.STATUS_STOPPED)]
+    played.workers_wanted = 2
+    assert played.look(10) == [("worker", "it was stopped")]
+    assert played.ended == [2]
+
+
+def test_a_worker_that_was_stopped_at_one_look_only_is_left_alone(played):
+    played.workers[0].state = psutil.STATUS_STOPPED
+    played.look()
+    played.workers[0].state = psutil.STATUS_SLEEPING
+    assert played.look(10) == []
+
+
+def test_workers_of_which_the_broker_has_lost_one_are_all_ended(played):
+    played.workers, played.workers_wanted, played.known = [Process(1), Process(2)], 2, 1
+    assert played.look(5) == [("worker", "it had lost its connection to the broker")]
+    assert sorted(played.ended) == [1, 2]
+
+
+def test_young_workers_may_not_be_known_yet(played):
+    played.workers, played.known = [Process(1, age_seconds=30.0)], 0
+    assert played.look(20) == []
+
+
+def test_a_worker_whose_processes_do_not_answer_and_that_does_nothing_is_ended(played):
+    played.look(3)
+    played.silent = {11}
+    assert played.look(12) == [("worker", "its processes did not answer, and it did nothing")]
+    assert played.ended == [1]
+
+
+def test_of_several_workers_the_one_that_does_something_is_left_alone(played):
+    played.workers, played.workers_wanted = [Process(1, busy=True), Process(2)], 2
+    played.in_work, played.silent = frozenset({11, 12}), {12}
+    assert len(played.look(9)) == 1
+    assert played.ended == [2]
+
+
+@pytest.mark.parametrize("work", [{"busy": True}, {"programs": [Process(7)]}])
+def test_a_worker_at_work_is_left_alone_and_its_silence_told(played, work):
+    played.workers = [Process(1, **work)]
+    played.silent = {11}
+    assert played.look(50) == []
+    assert played.supervision.health()["silent"] == {"processes": "1 do not answer"}
+
+
+def test_a_worker_is_not_blamed_for_a_broker_that_does_not_answer(played):
+    played.silent, played.broker_answers = {11}, False
+    assert played.look(50) == []
+
+
+def test_a_program_that_ended_is_no_work(played):
+    played.workers = [Process(1, programs=[Process(7, state=psutil.STATUS_ZOMBIE)])]
+    played.silent = {11}
+    assert len(played.look(10)) == 1
+
+
+def test_one_answer_speaks_for_the_only_worker(played):
+    played.in_work, played.silent = frozenset({11, 12}), {12}
+    assert played.look(50) == []
+
+
+def test_a_process_that_ended_meanwhile_is_not_waited_for(played):
+    played.silent = {11}
+    played.look(5)
+    played.in_work = frozenset()
+    assert played.look(20) == []
+
+
+def test_what_has_long_rows_of_processes_is_not_asked_of_each(played):
+    played.in_work = frozenset(range(500))
+    played.look()
+    assert played.asked.total() == PROCESSES_ASKED
+
+
+def test_workers_that_do_not_come_again_are_brought_back_with_the_daemon(played):
+    played.workers = []
+    assert played.look(20) == [("worker", "it had ended, and its supervisor started no other")]
+    assert played.restarts == 1
+
+
+def test_a_worker_that_the_supervisor_exchanged_is_told_of(played):
+    played.look()
+    played.workers = []
+    assert played.look() == []
+    played.workers = [Process(2)]
+    assert played.look(5) == [("worker", "it had ended")]

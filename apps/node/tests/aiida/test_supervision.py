@@ -1,0 +1,99 @@
+"""What lives and does nothing is noticed and brought back, and the job that was under way runs once."""
+
+import os
+import signal
+
+import pytest
+
+from slipway_node.aiida import supervision
+from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.ports import Phase, Placement
+
+pytestmark = pytest.mark.service("aiida")
+
+SCHEDULER = SchedulerKind.DIRECT
+PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=256, walltime_seconds=60)
+
+# On SIGUSR1 a worker's loop stands still, while its threads go on; on SIGUSR2 it waits for a program.
+HANGS_WHEN_TOLD = """import signal, subprocess, sys, time
+if "worker" in sys.argv:
+    signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))
+    signal.signal(signal.SIGUSR2, lambda *_: subprocess.run(["sleep", "8"]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_that_can_hang(tmp_path_factory: pytest.TempPathFactory, _services):
+    folder = tmp_path_factory.mktemp("hanging")
+    (folder / "sitecustomize.py").write_text(HANGS_WHEN_TOLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)  # AiiDA hands it on to what it starts
+        yield
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have silences believed after seconds; on a machine that serves nobody else they are as sure."""
+    monkeypatch.setattr("slipway_node.aiida.engine.SUPERVISE_SECONDS", 0.5)
+    for name, seconds in {
+        "SUPERVISOR_SECONDS": 2.0,
+        "BROKER_STALE_SECONDS": 7.5,  # it writes every 5 to 6
+        "BROKER_SECONDS": 1.0,
+        "STOPPED_SECONDS": 0.5,
+        "PROCESS_ASK_SECONDS": 1.0,
+        "PROCESS_SECONDS": 2.0,
+    }.items():
+        monkeypatch.setattr(supervision, name, seconds)
+
+
+@pytest.mark.parametrize(
+    ("victim", "number", "told"),
+    [
+        ("start-circus", signal.SIGSTOP, ("daemon", "its supervisor lived and did not answer")),
+        ("broker", signal.SIGSTOP, ("broker", "it lived and did not answer")),
+        ("worker", signal.SIGSTOP, ("worker", "it was stopped")),
+        ("worker", signal.SIGUSR1, ("worker", "its processes did not answer, and it did nothing")),
+        ("worker", signal.SIGKILL, ("worker", "it had ended")),
+    ],
+)
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.usefixtures("impatient")
+async def test_what_went_deaf_in_mid_job_is_brought_back_and_the_job_runs_once(
+    lab, tmp_path, daemon_pids, victim, number, told
+):
+    counter, go_on = tmp_path / "counter", tmp_path / "go-on"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; while [ ! -e {go_on} ]; do sleep 0.1; done")
+    await lab.until_written(submission_id, counter)
+    before = (await lab.engine.health())["brought_back"]
+    [pid] = daemon_pids(victim)
+
+    os.kill(pid, number)
+    while (health := await lab.engine.health())["brought_back"] == before:
+        await lab.observed(submission_id)
+    go_on.touch()
+    ended = await lab.until_ended(submission_id)
+
+    assert health["brought_back"] == before + 1
+    assert (health["last_brought_back"]["what"], health["last_brought_back"]["why"]) == told
+    assert ended.phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+    assert pid not in daemon_pids(victim)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_worker_that_waits_for_a_program_is_let_wait(lab, tmp_path, daemon_pids):
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
+    submission_id, _ = await lab.run_sh(f"touch {started}; while [ ! -e {go_on} ]; do sleep 0.1; done")
+    await lab.until_written(submission_id, started)
+    before = await lab.engine.health()
+    [pid] = daemon_pids("worker")
+
+    os.kill(pid, signal.SIGUSR2)
+    while "processes" not in (await lab.engine.health()).get("silent", {}):
+        await lab.engine.changed(0.5)
+    go_on.touch()
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.phase is Phase.FINISHED
+    assert daemon_pids("worker") == [pid]
+    assert (await lab.engine.health())["brought_back"] == before["brought_back"]
