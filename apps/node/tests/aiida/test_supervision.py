@@ -1,7 +1,10 @@
 """What lives and does nothing is noticed and brought back, and the job that was under way runs once."""
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -97,3 +100,27 @@ async def test_a_worker_that_waits_for_a_program_is_let_wait(lab, tmp_path, daem
     assert ended.phase is Phase.FINISHED
     assert daemon_pids("worker") == [pid]
     assert (await lab.engine.health())["brought_back"] == before["brought_back"]
+
+
+@pytest.mark.parametrize("how", ["linked", "copied"])
+async def test_a_second_home_is_kept_off_the_profile_that_an_agent_serves(lab, tmp_path, daemon_pids, how):
+    """A copied profile goes on with the record of the one that it was copied from: AiiDA keeps its whole path."""
+    ours, other = lab.engine._home / "aiida", tmp_path / "aiida"
+    if how == "linked":
+        other.symlink_to(ours)
+    else:
+        # In a process of its own: to close a database's file here would end this process's locks on it.
+        await asyncio.to_thread(subprocess.run, ["cp", "-r", ours, other], check=True)
+    code = (
+        "import asyncio, sys; from pathlib import Path; from slipway_contracts.node_policy import NodePolicy;"
+        "from slipway_node.aiida.engine import AiidaEngine;"
+        "asyncio.run(AiidaEngine(Path(sys.argv[1]), NodePolicy(policy_version='1', queues={})).start())"
+    )
+    before = daemon_pids("worker")
+
+    tried = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+
+    assert f"EngineUnavailableError: the agent with pid {os.getpid()} on" in tried.stderr
+    assert daemon_pids("worker") == before

@@ -28,6 +28,7 @@ from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.aiida.supervision import Supervision
 from slipway_node.aiida.thread import EngineThread
+from slipway_node.lock import AgentLock, LockHeldError, this_process
 from slipway_node.payloads import PwDocument, ShellDocument, load
 from slipway_node.ports import (
     Collected,
@@ -43,6 +44,7 @@ from slipway_node.slurm.cluster import Cluster
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
 KILL_SECONDS = 10.0
+LOCK = "slipway-agent.lock"
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class AiidaEngine:
         self._cluster = Cluster()
         self._scheduler = SchedulerKind.DIRECT
         self._loaded = False
+        self._lock: AgentLock | None = None
         self._seen: Any = None
         self._supervised_at = 0.0
 
@@ -78,6 +81,8 @@ class AiidaEngine:
             await self._thread.run(self._daemon.stop)
         finally:
             await asyncio.to_thread(self._thread.close)
+            if self._lock is not None:
+                self._lock.release()
 
     def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
         """Judge what is launched from now on by ``policy``."""
@@ -152,6 +157,7 @@ class AiidaEngine:
 
     def _start(self) -> None:
         self._load()
+        self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
         self._daemon.ensure_running()
 
@@ -160,6 +166,15 @@ class AiidaEngine:
             raise EngineUnavailableError(f"{self._home} has no AiiDA profile; run `slipway-node enroll`")
         profile.load(self._home)
         self._loaded = True
+
+    def _take_the_profile(self) -> None:
+        """Keep the agents of other homes off the profile: AiiDA itself lets two engines run on one record."""
+        if self._lock is not None:
+            return
+        try:
+            self._lock = AgentLock.acquire(profile.storage_folder() / LOCK, this_process())
+        except LockHeldError as error:
+            raise EngineUnavailableError(f"{error} on the AiiDA profile that this home shares") from error
 
     def _launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
         if not self._loaded:

@@ -66,6 +66,13 @@ def computer() -> Any:
     return load_computer(COMPUTER)
 
 
+def storage_folder() -> Path:
+    """Return where the loaded profile keeps its record: what two homes that have one profile share."""
+    from aiida.manage.configuration import get_config
+
+    return Path(get_config().get_profile(PROFILE).storage_config["filepath"])
+
+
 def end_transaction() -> None:
     """End the session's transaction: SQLite shows a reader the state of its transaction's start, daemon or no."""
     from aiida.manage.manager import get_manager
