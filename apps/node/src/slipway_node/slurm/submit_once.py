@@ -51,10 +51,9 @@ by_controller() {{
   printf '%s\\n' "$rows"
 }}
 state_of() {{ # What the controller says of one job by its number; nothing where it knows none by it from here.
-  told=$(scontrol show job "$1" --oneliner 2>&1) || {{
-    case $told in *'Invalid job id'*) return 0 ;; *) printf '%s\\n' "$told" >&2; return 1 ;; esac
-  }}
-  word=$(printf '%s\\n' "$told" | sed -n 's/.* JobState=\\([A-Z_]*\\).*/\\1/p')
+  told=$(scontrol show job "$1" --oneliner 2>&1)
+  case $told in *'Invalid job id'*) return 0 ;; esac
+  word=$(printf '%s\\n' "$told" | sed -n 's/.* JobState=\\([A-Z_]*\\) .*/\\1/p')
   [ -n "$word" ] || {{ printf 'no job: %.200s\\n' "$told" >&2; return 1; }}
   case $told in *" WorkDir=$(pwd -P) "*) printf '%s\\n' "$word" ;; esac
 }}
