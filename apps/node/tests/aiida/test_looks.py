@@ -63,7 +63,8 @@ class Played:
         self.asked: Counter[int] = Counter()
         self.restarts = 0
         self.now = 1_000.0
-        self.supervision = Supervision(self, clock=lambda: self.now)
+        self.off = 0.0
+        self.supervision = Supervision(self, clock=lambda: self.now, wall=lambda: self.now + self.off)
 
     def look(self, times: int = 1) -> list[tuple[str, str]]:
         """Look so many times, a look's time apart; return what was brought back and why."""
@@ -260,3 +261,19 @@ def test_a_worker_that_the_supervisor_exchanged_is_told_of(played):
     assert played.look() == []
     played.workers = [Process(2)]
     assert played.look(5) == [("worker", "it had ended")]
+
+
+def test_workers_are_ended_once_where_the_clock_was_set_back(played):
+    played.look()
+    played.off = -3600.0
+    [(what, why)] = played.look(4)
+    assert (what, played.ended) == ("worker", [1])
+    assert "set back by 3600 s" in why
+
+
+def test_a_clock_that_is_corrected_or_set_ahead_ends_nobody_until_it_is_set_right(played):
+    for off in (-1.0, 3600.0, 3599.0):
+        played.off = off
+        assert played.look() == []
+    played.off = 0.0
+    assert [what for what, _ in played.look(2)] == ["worker"]

@@ -32,6 +32,7 @@ MISSING_SECONDS = float(START_SECONDS)
 PROCESS_ASK_SECONDS = 10.0
 PROCESS_SECONDS = 10.0  # since the second question that was not answered
 PROCESSES_ASKED = 30  # at once, whatever their number: an answer costs a worker a millisecond
+SET_BACK_SECONDS = 2.0  # that a clock may be corrected by without harm
 AT_WORK_CPU_SECONDS = 0.2  # between two questions
 AT_WORK_BYTES = 1024 * 1024
 
@@ -57,11 +58,15 @@ class _Work:
 
 
 class Supervision:
-    """Looks at one daemon. ``clock`` is in seconds and never set back."""
+    """Looks at one daemon. ``clock`` is in seconds and never set back, ``wall`` is the machine's time, which may be."""
 
-    def __init__(self, daemon: Daemon, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, daemon: Daemon, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
         self._daemon = daemon
         self._clock = clock
+        self._wall = wall
+        self._wall_ahead = wall() - clock()  # the most that it was since the workers began
         self._silences = Silences()
         self._asked: dict[int, Future[Any]] = {}  # pk → its process's answer to come
         self._asked_at = 0.0
@@ -145,11 +150,25 @@ class Supervision:
 
     def _deaf(self, workers: Sequence[Any]) -> tuple[str, str] | None:
         """End the workers that live and do nothing; the supervisor starts others."""
-        for deaf, why in (self._stopped(workers), self._cut_off(workers), self._hung(workers)):
+        for deaf, why in (
+            self._set_back(workers),
+            self._stopped(workers),
+            self._cut_off(workers),
+            self._hung(workers),
+        ):
             if deaf and end_now(deaf):
                 self._begin_anew()
                 return WORKER, why
         return None
+
+    def _set_back(self, workers: Sequence[Any]) -> tuple[list[Any], str]:
+        """Return all workers where the clock was set back: until it is as late again AiiDA asks no scheduler."""
+        ahead = self._wall() - self._clock()
+        back, self._wall_ahead = self._wall_ahead - ahead, max(self._wall_ahead, ahead)
+        if back < SET_BACK_SECONDS:
+            return [], ""
+        self._wall_ahead = ahead
+        return list(workers), f"the clock was set back by {back:.0f} s"
 
     def _stopped(self, workers: Sequence[Any]) -> tuple[list[Any], str]:
         found = []
