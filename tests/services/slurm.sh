@@ -2,17 +2,21 @@
 # A real Slurm on this machine alone: munge, slurmctld, slurmd, one node that pretends to eight CPUs.
 # usage: slurm.sh start|stop|conf     Needs root. /etc/slurm is not touched.
 # Its files lie in $SLIPWAY_SLURM_DIR, and it listens on $SLIPWAY_SLURM_PORT and the next: two may run side by side.
+# SLIPWAY_SLURM_STRICT=1 holds jobs to their memory, and cancels those of `main` for one of the partition `urgent`.
 # SLIPWAY_SLURM_ACCOUNTING=1 keeps accounts too: MariaDB on a socket of its own, and slurmdbd on the port after those.
 set -euo pipefail
 dir=${SLIPWAY_SLURM_DIR:-/var/tmp/slipway-slurm}
 port=${SLIPWAY_SLURM_PORT:-16817}
 conf=$dir/slurm.conf
 host=$(hostname -s)
+strict=${SLIPWAY_SLURM_STRICT:-0}
 accounting=${SLIPWAY_SLURM_ACCOUNTING:-0}
 database=$dir/database
 database_user=nobody
 
 write_conf() {
+    local task=none consumed=CR_CPU
+    [ "$strict" != 1 ] || task=cgroup consumed=CR_CPU_Memory
     mkdir -p "$dir/state" "$dir/spool"
     # Fast ticks, so that a test waits for the job and not for the scheduler.
     cat >"$conf" <<CONF
@@ -23,7 +27,7 @@ SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/$task
 MpiDefault=none
 ReturnToService=2
 StateSaveLocation=$dir/state
@@ -35,7 +39,7 @@ SlurmdLogFile=$dir/slurmd.log
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sched_delay=0
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
+SelectTypeParameters=$consumed
 SlurmdParameters=config_overrides
 KillWait=2
 MinJobAge=300
@@ -43,7 +47,24 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP
 PartitionName=debug Nodes=$host MaxTime=10 State=UP
 CONF
-    [ "$accounting" = 1 ] || return 0
+    [ "$strict" != 1 ] || write_strict_conf
+    [ "$accounting" != 1 ] || write_accounting_conf
+}
+
+write_strict_conf() {
+    cat >>"$conf" <<CONF
+FirstJobId=$port
+PartitionName=urgent Nodes=$host MaxTime=60 PriorityTier=2 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
+CONF
+    cat >"$dir/cgroup.conf" <<CONF
+ConstrainRAMSpace=yes
+IgnoreSystemd=yes
+CONF
+}
+
+write_accounting_conf() {
     cat >>"$conf" <<CONF
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1

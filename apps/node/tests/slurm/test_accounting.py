@@ -3,11 +3,10 @@
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
+from own_slurm import asked, lacking, own_slurm, wait_until
 
 from slipway_node.ports import Placement
 from slipway_node.slurm.cluster import Cluster
@@ -16,76 +15,18 @@ from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, claim, follo
 pytestmark = pytest.mark.service("slurm")
 once = pytest.mark.idempotency("node-protocol")
 
-SERVICE = Path(__file__).parents[4] / "tests/services/slurm.sh"
-REMEMBERED_SECONDS = 300
-WAIT_SECONDS = 30.0  # the controller forgets every ten seconds, and tells accounting every five
+PORT = 27817
 FITTING = {"partition": "main", "account": "chem", "qos": "high", "cpu": 1, "memory_mib": 100, "walltime_seconds": 60}
-
-
-def asked(*command: str, **options) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout.strip()
-
-
-def wait_until(happened) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-class Slurm:
-    """A Slurm with accounting, whose controller can be made to forget."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.conf = folder / "slurm.conf"
-
-    def remember(self, seconds: int) -> None:
-        before = self.conf.read_text().splitlines()
-        lines = [f"MinJobAge={seconds}" if line.startswith("MinJobAge=") else line for line in before]
-        self.conf.write_text("\n".join([*lines, ""]))
-        asked("scontrol", "reconfigure")
-
-    def forget(self, job_id: str) -> None:
-        """Have a job that has ended forgotten for its age, and so soon only this time."""
-        self.remember(2)
-        wait_until(lambda: job_id not in asked("squeue", "-h", "-t", "all", "-o", "%i").split())
-        self.remember(REMEMBERED_SECONDS)
-
-    def stop_controller(self, signal: str) -> None:
-        pid = (self.folder / "slurmctld.pid").read_text().strip()
-        asked("kill", f"-{signal}", pid)
-        wait_until(lambda: not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text())
-
-    def start_controller(self) -> None:
-        asked("slurmctld", "-f", str(self.conf))
-        wait_until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode == 0)
-        wait_until(lambda: "idle" in asked("sinfo", "-h", "-o", "%T"))
 
 
 @pytest.fixture(scope="module")
 def slurm():
-    programs = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db")
-    missing = [program for program in programs if shutil.which(program) is None]
-    if os.geteuid() != 0 or missing:
-        reason = (
-            f"a Slurm with accounting needs root and {', '.join(programs)}; missing: {', '.join(missing) or 'root'}"
-        )
+    if missing := lacking(accounting=True):
+        reason = f"a Slurm with accounting needs what is missing here: {missing}"
         (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
-    # Not in pytest's folder, which the database's user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="slipway-accounting-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    environment = {"SLIPWAY_SLURM_DIR": str(folder), "SLIPWAY_SLURM_PORT": "27817", "SLIPWAY_SLURM_ACCOUNTING": "1"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**environment, "SLURM_CONF": str(folder / "slurm.conf")}.items():
-            patch.setenv(name, value)
-        try:
-            # Its daemons keep what they inherit: a pipe would never end.
-            subprocess.run([SERVICE, "start"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-            asked("sacctmgr", "-iQ", "add", "qos", "low")
-            yield Slurm(folder)
-        finally:
-            subprocess.run([SERVICE, "stop"], check=False)
+    with own_slurm(PORT, accounting=True) as slurm:
+        asked("sacctmgr", "-iQ", "add", "qos", "low")
+        yield slurm
 
 
 @pytest.fixture
