@@ -135,6 +135,18 @@ async def test_a_queue_runs_as_many_jobs_at_once_as_its_limit_says(lab):
         await lab.gateway.until(lambda: lab.gateway.states(second) == [ACCEPTED])
 
 
+async def test_a_job_that_was_cancelled_before_it_ran_is_not_told_to_have_run(lab):
+    submission_id = lab.submit()
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.states(submission_id))
+        looks = lab.engine.asked["observe"]
+        lab.engine.set(submission_id, Phase.RETRIEVING)
+        await lab.gateway.until(lambda: lab.engine.asked["observe"] > looks + 1)
+        lab.engine.set(submission_id, Phase.KILLED)
+        await lab.ended(submission_id)
+    assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
+
+
 async def test_a_job_whose_results_are_being_fetched_leaves_its_place_to_the_next(lab):
     first, second, third = (lab.submit(job, execution_profile={"queue_name": "narrow"}) for job in ("j1", "j2", "j3"))
     async with lab.agent():

@@ -97,9 +97,9 @@ class Watching:
         if self._context.sight.troubles.get(seen.submission_id) == MISSING:
             del self._context.sight.troubles[seen.submission_id]
         match seen.phase:
-            case Phase.CREATED | Phase.PENDING:
-                pass
-            case Phase.RUNNING | Phase.RETRIEVING:
+            case Phase.CREATED | Phase.PENDING | Phase.RETRIEVING:
+                pass  # what the scheduler is done with may have been cancelled before it ran
+            case Phase.RUNNING:
                 await self._tell_running(entry, seen)
             case Phase.FINISHED:
                 await self._tell_running(entry, seen)  # it ran, though nobody looked while it did
