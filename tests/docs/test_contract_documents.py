@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from slipway_contracts.compatibility import WORDS
 from slipway_contracts.errors import ERRORS, Code
+from slipway_node.aiida.verdicts import SLURM_FAILURES
 
 from . import contract_tables as expected
 from . import markdown
@@ -165,6 +166,16 @@ def test_the_normalisation_table_equals_the_code() -> None:
     found = differences(told, expected.word_rows(), ("word", "state", "error code", "retryable"))
     assert not found, "\n".join(found)
     assert len(told) == len(WORDS)
+
+
+def test_the_table_of_slurms_ends_equals_the_code() -> None:
+    (told,) = [rows for rows in markdown.tables(page("execution-event")["Error semantics"]) if "told by" in rows[0]]
+    due = [
+        {"Slurm's word": f"`{word}`", "error code": f"`{code}`", "retryable": "yes" if retryable else ""}
+        for word, (code, retryable) in SLURM_FAILURES.items()
+    ]
+    found = differences(told, due, ("Slurm's word", "error code", "retryable"))
+    assert not found, "\n".join(found)
 
 
 def sor_differences(body: str, models: Sequence[type[BaseModel]]) -> list[str]:

@@ -57,7 +57,7 @@ class Phase(StrEnum):
     CREATED = "created"  # the process exists; the scheduler has not taken it yet
     PENDING = "pending"  # the scheduler has it, and has not started it
     RUNNING = "running"  # the scheduler said it runs
-    RETRIEVING = "retrieving"  # the scheduler is done with it; its results are on their way
+    RETRIEVING = "retrieving"  # the scheduler is done with it; its results or its verdict are on their way
     FINISHED = "finished"  # sealed, exit status 0
     FAILED = "failed"  # sealed, another end
     KILLED = "killed"  # sealed, killed
@@ -138,7 +138,10 @@ class Engine(Protocol):
         ...
 
     async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
-        """Return what is known of these executions, with one query whatever their number."""
+        """Return what is known of these executions, with one query whatever their number.
+
+        One whose end the scheduler could not be asked about has not ended yet, and is no reason to keep the others.
+        """
         ...
 
     async def resume(self, execution_ids: Sequence[str]) -> None:

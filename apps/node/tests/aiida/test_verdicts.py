@@ -63,6 +63,7 @@ def test_a_phase_is_terminal_only_once_sealed_and_running_only_by_the_schedulers
         (300, "BOOT_FAIL", "node_failure", True),
         (300, "PREEMPTED", "preempted", True),
         (300, "DEADLINE", "deadline_missed", False),
+        (302, verdicts.LOST, "scheduler_lost_job", True),
         (400, "FAILED", "exit_400", False),
         (120, None, "walltime_exceeded", False),
         (140, None, "node_failure", True),
@@ -87,21 +88,65 @@ def test_a_message_is_bounded_and_keeps_head_and_tail():
 def test_the_state_is_read_from_accounting_as_aiida_keeps_it(name, state):
     kept = {"retval": 0, "stdout": (RECORDINGS / f"{name}.txt").read_text(), "stderr": ""}
 
-    assert verdicts.slurm_state(kept) == state
+    assert verdicts.accounted_end(kept, "/home/lab") == state
+    assert verdicts.accounted_end(kept, "/home/another") is None  # to which the id was given again
 
 
 @pytest.mark.parametrize("kept", [None, {"retval": 1, "stdout": "a|\nb|"}, {"retval": 0, "stdout": ""}])
 def test_a_slurm_without_accounting_says_nothing(kept):
-    assert verdicts.slurm_state(kept) is None
+    assert verdicts.accounted_end(kept, "") is None
 
 
-@pytest.mark.parametrize(("name", "state"), [("stderr_timeout", "TIMEOUT"), ("stderr_cancelled", "CANCELLED")])
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("stderr_timeout", "TIMEOUT"),
+        ("stderr_cancelled", "CANCELLED"),
+        ("stderr_preempted", "PREEMPTED"),
+        ("stderr_node_failure", "NODE_FAIL"),
+        ("stderr_out_of_memory", "OUT_OF_MEMORY"),
+    ],
+)
 def test_slurms_last_words_to_a_job_tell_the_reason(name, state):
     assert verdicts.said_by_slurm((RECORDINGS / f"{name}.txt").read_text(), WALLTIME_MARK) == state
 
 
-def test_a_programs_own_words_are_no_reason():
-    assert verdicts.said_by_slurm("the job was CANCELLED AT noon by its author", WALLTIME_MARK) is None
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the job was CANCELLED AT noon by its author",
+        "slurmstepd-node1: error: *** STEP 7.0 ON node1 CANCELLED AT 2026-11-24T03:03:50 ***",
+        "slurmstepd-node1: error: *** JOB 7 ON node1 CANCELLED AT 2026-11-24T03:03:50 DUE TO JOB REQUEUE ***",
+    ],
+)
+def test_what_ended_no_job_is_no_reason(said):
+    assert verdicts.said_by_slurm(said, WALLTIME_MARK) is None
+
+
+FINISHED_BADLY = replace(ENDED, exit_status=302)
+EXCEPTED = replace(ENDED, process_state="excepted", exit_status=None)
+
+
+@pytest.mark.parametrize(
+    ("state", "row", "cut_off", "reason"),
+    [
+        ("PREEMPTED", FINISHED_BADLY, True, "PREEMPTED"),
+        ("FAILED", FINISHED_BADLY, False, "FAILED"),
+        (None, FINISHED_BADLY, True, verdicts.LOST),
+        (None, FINISHED_BADLY, False, None),
+        (None, EXCEPTED, True, None),
+        ("RUNNING", EXCEPTED, True, None),  # AiiDA has given it up: there is nothing to wait for
+        ("TIMEOUT", EXCEPTED, True, "TIMEOUT"),
+    ],
+)
+def test_a_job_is_lost_where_slurm_knows_nothing_of_it_and_its_script_was_cut_off(state, row, cut_off, reason):
+    assert verdicts.asked_reason(state, row, script_was_cut_off=cut_off) == reason
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "COMPLETING", "PENDING"])
+def test_how_a_job_ended_that_goes_on_at_slurm_is_not_told_yet(state):
+    with pytest.raises(verdicts.UndecidedError, match=state):
+        verdicts.asked_reason(state, FINISHED_BADLY, script_was_cut_off=True)
 
 
 def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():

@@ -8,6 +8,7 @@ import time
 import pytest
 from own_slurm import asked, lacking, own_slurm, wait_until
 
+from slipway_node.aiida import verdicts
 from slipway_node.ports import Placement
 from slipway_node.slurm.cluster import Cluster
 from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, claim, follow_command, submit_command
@@ -101,6 +102,55 @@ def test_one_that_the_controller_lost_before_it_started_is_submitted_again(slurm
     assert submissions(folder) == 2
     ended(again)
     assert (folder / "count").read_text() == "ran\n"
+
+
+# Options and what ends the job then. A job of `urgent` is not preempted; one of two processors is, for seven others.
+ENDING = {
+    "OUT_OF_MEMORY": (("-p", "urgent"), "touch full"),
+    "CANCELLED": (("-p", "urgent"), "scancel {}"),
+    "PREEMPTED": (("-c", "2"), "sbatch -A chem -p urgent -c 7 --mem=10 -o /dev/null --wrap true"),
+}
+
+AS_AIIDA_ASKS = "sacct --format=$(sacct --helpformat | tr -s '\\n' ' ' | tr ' ' ',') --parsable --jobs={}"
+
+
+def began(folder, *options: str) -> str:
+    """Return the id of a job that waits, and takes 400 MiB where it is told to."""
+    folder.mkdir(exist_ok=True)
+    body = "touch began\nuntil [ -e full ]; do sleep 0.1; done\nhead -c 400M /dev/zero | tail -n 1\n"
+    (folder / "job.sh").write_text(f"#!/bin/bash\n#SBATCH -A chem -o out -e err --no-requeue --mem=50\n{body}")
+    job_id = asked("sbatch", "--parsable", *options, "job.sh", cwd=folder)
+    wait_until((folder / "began").exists)
+    return job_id
+
+
+def test_how_jobs_ended_is_found_in_accounting_once_the_controller_has_forgotten_them(slurm, tmp_path):
+    folders = {state: tmp_path / state for state in (*ENDING, "NODE_FAIL")}
+    jobs = {state: began(folders[state], *options) for state, (options, _) in ENDING.items()}
+    for state, (_, command) in ENDING.items():
+        asked("bash", "-c", command.format(jobs[state]), cwd=folders[state])
+        wait_until(lambda state=state: Cluster().job_state(jobs[state]) == state)
+    jobs["NODE_FAIL"] = began(folders["NODE_FAIL"])
+    slurm.fail_its_node()
+    slurm.forget(*jobs.values())
+
+    for state, folder in folders.items():
+        assert Cluster().last_state(jobs[state], str(folder)) == state
+        kept = {"retval": 0, "stdout": asked("bash", "-c", AS_AIIDA_ASKS.format(jobs[state]))}
+        assert verdicts.accounted_end(kept, str(folder)) == state
+        assert Cluster().last_state(jobs[state], "/of/another/job/with/this/id") is None
+
+
+def test_of_one_that_the_controller_lost_half_way_accounting_tells_no_end(slurm, folder):
+    """It says that the job was cancelled, but not by whom."""
+    job_id = began(folder)
+    told = ("sacct", "-nXP", "--duplicates", "-S", "now-1hour", "-E", "now", "-o", "State,WorkDir", "-s")
+    wait_until(lambda: f"RUNNING|{folder}" in asked(*told, "RUNNING").split())
+
+    slurm.lose_its_state()
+
+    assert f"CANCELLED|{folder}" in asked(*told, "CANCELLED").split()
+    assert Cluster().last_state(job_id, str(folder)) is None
 
 
 @once

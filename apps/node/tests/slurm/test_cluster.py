@@ -86,6 +86,74 @@ def test_a_job_that_the_controller_has_forgotten_has_no_state():
     assert Cluster(forgotten).job_state("7") is None
 
 
+def forgetful(answers):
+    """Return a Slurm whose controller answers, knows no such job, and else says what ``answers`` does."""
+
+    def run(command: tuple[str, ...]) -> str:
+        if command == commands.job("7"):
+            raise NotKnownError("Invalid job id specified")
+        return {commands.PING: "Slurmctld(primary) at node1 is UP\n", **answers}[command]
+
+    return Cluster(run)
+
+
+KEPT = (RECORDINGS / "scontrol_show_config_slurmdbd.txt").read_text()
+NOT_KEPT = "AccountingStorageType   = accounting_storage/none\n"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "accounted", "state"),
+    [
+        (NOT_KEPT, None, None),
+        (KEPT, "", None),
+        (KEPT, "RUNNING|/lab/7\n", None),  # as it stays where the controller lost it
+        (KEPT, "CANCELLED|/lab/7\n", None),
+        (KEPT, "CANCELLED by 0|/lab/7\n", "CANCELLED"),
+        (KEPT, "TIMEOUT|/lab/7\n", "TIMEOUT"),
+        (KEPT, "TIMEOUT|/lab/another\n", None),
+        (KEPT, "COMPLETED|/lab/another\nPREEMPTED|/lab/7\nCANCELLED|/lab/7\n", "PREEMPTED"),
+    ],
+)
+def test_of_what_the_controller_has_forgotten_accounting_is_asked(configuration, accounted, state):
+    slurm = forgetful({commands.CONFIGURATION: configuration, commands.accounted("7"): accounted})
+
+    assert slurm.last_state("7", "/lab/7") == state
+
+
+@pytest.mark.parametrize(("folder", "state"), [("/home/lab", "CANCELLED"), ("/home", None), ("/home/lab/7", None)])
+def test_the_controllers_word_counts_for_the_job_of_the_folder_alone(folder, state):
+    said = (RECORDINGS / "scontrol_show_job_cancelled.txt").read_text()
+    answers = {commands.PING: "", commands.job("7"): said, commands.CONFIGURATION: NOT_KEPT}
+
+    assert Cluster(answers.__getitem__).last_state("7", folder) == state
+
+
+@pytest.mark.parametrize(
+    "slurm",
+    [
+        Cluster(lambda _: ""),
+        Cluster(lambda _: "<html>"),
+        forgetful({commands.CONFIGURATION: ""}),
+        forgetful({commands.CONFIGURATION: KEPT, commands.accounted("7"): "<html>"}),
+    ],
+)
+def test_what_is_not_understood_is_no_word_that_slurm_knows_nothing(slurm):
+    with pytest.raises(EngineUnavailableError, match="not understood"):
+        slurm.last_state("7", "/lab/7")
+
+
+def test_a_controller_that_is_away_is_asked_no_more_than_that():
+    asked = []
+
+    def away(command: tuple[str, ...]) -> str:
+        asked.append(command)
+        raise EngineUnavailableError("exit status 1")
+
+    with pytest.raises(EngineUnavailableError):
+        Cluster(away).last_state("7", "/lab/7")
+    assert asked == [commands.PING]
+
+
 def test_a_slurm_that_cannot_be_asked_refuses_nothing():
     def away(_: tuple[str, ...]) -> str:
         raise EngineUnavailableError("no route")

@@ -224,7 +224,7 @@ class AiidaEngine:
         rows = queries.rows(submission_ids)
         if submission.seal([row.uuid for row in rows if verdicts.lacks_its_seal(row, datetime.now(UTC))]):
             rows = queries.rows(submission_ids)
-        return [observing.observation(row, cluster) for row in rows]
+        return observing.observations(rows, cluster)
 
 
 def _resume(execution_ids: Sequence[str]) -> None:

@@ -1,61 +1,99 @@
-"""One process's row as an Observation; where it failed, with the reason that the scheduler gives."""
+"""Processes' rows as Observations; of those that failed, with the reason that the scheduler gives."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from slipway_node.aiida import collecting, placement, queries, submission, verdicts
-from slipway_node.ports import Observation, Phase
+from slipway_node.ports import EngineUnavailableError, Observation, Phase
+from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
 
 STDERR_TAIL_CHARS = 800
-_REASON_EXTRA = "slipway_scheduler_reason"
+REASON_EXTRA = "slipway_scheduler_reason"
 
 
-def observation(row: verdicts.ProcessRow, cluster: Cluster | None) -> Observation:
-    """Return what ``row`` says; ``cluster`` None where there is no Slurm. Raises EngineUnavailableError.
+def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -> list[Observation]:
+    """Return what ``rows`` say; ``cluster`` None where there is no Slurm.
 
-    A process id of the direct scheduler refers to nothing and is not told.
+    One that failed has not ended before it can be told why: where Slurm cannot be asked, nothing changes.
     """
+    look = None if cluster is None else Look(cluster)
+    return [_observation(row, look) for row in rows]
+
+
+class Look:
+    """Asks Slurm after jobs. Where it does not answer it is not asked again in this look, for that may take long."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._unanswered: EngineUnavailableError | None = None
+
+    def last_state(self, job_id: str, folder: str) -> str | None:
+        """Return what Cluster.last_state does; raises UndecidedError."""
+        if self._unanswered is None:
+            try:
+                return self._cluster.last_state(job_id, folder)
+            except EngineUnavailableError as error:
+                self._unanswered = error
+        raise verdicts.UndecidedError(str(self._unanswered))
+
+    def withdraw(self, folder: str) -> bool:
+        """Do what Cluster.withdraw does."""
+        return self._unanswered is None and self._cluster.withdraw(folder)
+
+
+def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
+    """Return what ``row`` says. A process id of the direct scheduler refers to nothing and is not told."""
     phase = verdicts.phase_of(row)
     seen = Observation(
         submission_id=row.label,
         execution_id=row.uuid,
         phase=phase,
         envelope=submission.envelope_from(row.description),
-        scheduler_job_id=row.job_id if cluster is not None else None,
+        scheduler_job_id=row.job_id if look is not None else None,
         ended_at=row.changed_at if row.sealed else None,
     )
-    if phase is Phase.KILLED and not _is_gone_from(cluster, row):
+    if phase is Phase.KILLED and not _is_gone(row, look):
         return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
     if phase is not Phase.FAILED:
         return seen
     node = queries.node_of(row.uuid)
     tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
-    reason = _scheduler_reason(node, row, cluster)
+    try:
+        reason = _scheduler_reason(node, row, look)
+    except verdicts.UndecidedError:
+        return replace(seen, phase=Phase.RETRIEVING, ended_at=None)
     if verdicts.was_cancelled_outside(row, reason):
         return replace(seen, phase=Phase.KILLED)
     return replace(seen, failure=verdicts.failure_of(row, reason, tail))
 
 
-def _is_gone_from(cluster: Cluster | None, row: verdicts.ProcessRow) -> bool:
+def _is_gone(row: verdicts.ProcessRow, look: Look | None) -> bool:
     """Tell whether nothing of a killed execution is left at Slurm, and cancel what is."""
     folder = queries.node_of(row.uuid).base.attributes.get("remote_workdir", None)
-    return cluster is None or folder is None or cluster.withdraw(folder)
+    return look is None or folder is None or look.withdraw(folder)
 
 
-def _scheduler_reason(node: Any, row: verdicts.ProcessRow, cluster: Cluster | None) -> str | None:
-    """Return Slurm's word for the job's end: of its accounting, its last words, or its controller.
+def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) -> str | None:
+    """Return Slurm's word for the job's end, of its accounting, its last words, or asked for; raises UndecidedError.
 
-    The controller forgets a job within minutes, so what it said is kept with the process: asked again, later or after
+    The controller forgets a job within minutes, so what was said is kept with the process: asked again, later or after
     the journal's loss, the failure is the same.
     """
-    known = node.base.extras.get(_REASON_EXTRA, None)
+    known = node.base.extras.get(REASON_EXTRA, None)
     if known is not None:
         return str(known) or None
-    reason = verdicts.slurm_state(node.base.attributes.get("detailed_job_info", None))
-    if reason is None or reason not in verdicts.ENDS:
+    folder = os.path.realpath(node.get_remote_workdir() or "")
+    reason = verdicts.accounted_end(node.base.attributes.get("detailed_job_info", None), folder)
+    if reason is None:
         reason = verdicts.said_by_slurm(collecting.scheduler_stderr(node), placement.WALLTIME_MARK)
-    if reason is None and cluster is not None and row.job_id is not None:
-        reason = cluster.job_state(row.job_id)
-    node.base.extras.set(_REASON_EXTRA, reason or "")
+    if reason is None and look is not None and row.job_id is not None:
+        state = look.last_state(row.job_id, folder)
+        # A job that was submitted by an older version leaves no mark.
+        marks = own_end.mark() in (node.get_option("append_text") or "")
+        reason = verdicts.asked_reason(state, row, script_was_cut_off=marks and own_end.is_missing(Path(folder)))
+    node.base.extras.set(REASON_EXTRA, reason or "")
     return reason

@@ -4,6 +4,7 @@ from typing import Any
 
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Placement
+from slipway_node.slurm import own_end
 from slipway_node.slurm.submit_once import claim
 
 KIB_PER_MIB = 1024
@@ -24,6 +25,7 @@ def options(placement: Placement, scheduler: SchedulerKind, *, ranks: int) -> di
         case SchedulerKind.SLURM:
             chosen["max_wallclock_seconds"] = placement.walltime_seconds
             chosen["prepend_text"] = claim()
+            chosen["append_text"] = own_end.mark()
             chosen["max_memory_kb"] = placement.memory_mib * KIB_PER_MIB
             words = {"queue_name": placement.partition, "account": placement.account, "qos": placement.qos}
             chosen |= {name: word for name, word in words.items() if word is not None}

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from slipway_node.ports import Failure, Phase
+from slipway_node.slurm.commands import ENDS, read_end
 
 MESSAGE_MAX_CHARS = 1_900  # under the wire's 2,000
 
@@ -18,6 +19,9 @@ _ENDED = frozenset({"finished", "excepted", "killed"})
 # A calculation job past its time with the scheduler: the job was seen done, so it has run.
 _AFTER_SCHEDULER = frozenset({"stashing", "retrieving", "parsing"})  # `unstashing` comes before submission
 
+LOST = "LOST"
+"""Our word for a job that Slurm was asked about and knows no more, and that did not come to its own end."""
+
 SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "TIMEOUT": ("walltime_exceeded", False),
     "OUT_OF_MEMORY": ("out_of_memory", False),
@@ -25,17 +29,13 @@ SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "BOOT_FAIL": ("node_failure", True),
     "PREEMPTED": ("preempted", True),
     "DEADLINE": ("deadline_missed", False),
+    LOST: ("scheduler_lost_job", True),
 }
 """Slurm's reason → error code and whether submitting again may help (docs/contracts/execution-event.md)."""
 
-ENDS = frozenset({*SLURM_FAILURES, "COMPLETED", "FAILED", "CANCELLED"})
-"""Slurm's words for a job's end; accounting that lags behind still has another."""
-
 _OUT_OF_MEMORY = re.compile(r"^slurmstepd[^:]*: error: Detected \d+ oom[-_]kill", re.MULTILINE)
-_ENDED_BY_SLURM = re.compile(
-    r"^slurmstepd[^:]*: error: \*\*\* (?:JOB|STEP) \S+ ON \S+ CANCELLED AT \S+"
-    r"(?: DUE TO (?P<why>TIME LIMIT|PREEMPTION|NODE FAILURE))?",
-    re.MULTILINE,
+_ENDED_BY_SLURM = re.compile(  # of a job; a single step is also ended so where one of its ranks has failed
+    r"^slurmstepd[^:]*: error: \*\*\* JOB \S+ ON \S+ CANCELLED AT \S+(?: DUE TO (?P<why>[A-Z ]*[A-Z]))?", re.MULTILINE
 )
 _WHY = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL", None: "CANCELLED"}
 
@@ -46,6 +46,10 @@ _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     140: "node_failure",
 }
 """The exit codes AiiDA's own scheduler parser sets on any calculation job."""
+
+
+class UndecidedError(Exception):
+    """What ended the job cannot be told yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,9 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
     if scheduler_reason is not None and scheduler_reason in SLURM_FAILURES:
         code, retryable = SLURM_FAILURES[scheduler_reason]
     said = row.exit_message or _last_line(row.exception) or f"the process ended as {row.process_state}"
-    if scheduler_reason in SLURM_FAILURES:
+    if scheduler_reason == LOST:
+        said = f"the scheduler knows of the job no more, and it did not come to its end; {said}"
+    elif scheduler_reason in SLURM_FAILURES:
         said = f"the scheduler ended the job: {scheduler_reason}; {said}"
     if tail and tail not in said:
         said = f"{said}\n{tail}"
@@ -110,13 +116,30 @@ def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool
     return row.process_state == "finished" and row.exit_status != 0 and scheduler_reason == "CANCELLED"
 
 
-def slurm_state(job_info: Mapping[str, Any] | None) -> str | None:
-    """Return the state that Slurm's accounting gave in AiiDA's ``detailed_job_info``, as `sacct` printed it."""
+def asked_reason(state: str | None, row: ProcessRow, *, script_was_cut_off: bool) -> str | None:
+    """Return the reason in what Slurm says when it is asked; ``state`` None where it knows neither job nor end.
+
+    Raises UndecidedError where the job goes on, unless AiiDA has given the process up, for then nobody fetches from it.
+    """
+    if state in ENDS:
+        return state
+    if row.exit_status is None:
+        return None
+    if state is None:
+        return LOST if script_was_cut_off else None
+    raise UndecidedError(f"the scheduler has not ended job {row.job_id}: {state}")
+
+
+def accounted_end(job_info: Mapping[str, Any] | None, folder: str) -> str | None:
+    """Return the end that Slurm's accounting gave the job of ``folder`` in AiiDA's ``detailed_job_info``.
+
+    None where it is not kept, lags behind, or tells of another job that was given the same id since.
+    """
     lines = str((job_info or {}).get("stdout") or "").splitlines()
     if len(lines) < 2 or (job_info or {}).get("retval") != 0:  # noqa: PLR2004 - a header and a job
         return None
     record = dict(zip(lines[0].split("|"), lines[1].split("|"), strict=False))
-    return record.get("State", "").split(" ")[0].rstrip("+") or None
+    return read_end(record.get("State", "")) if record.get("WorkDir") == folder else None
 
 
 def said_by_slurm(stderr: str, walltime_mark: str) -> str | None:
@@ -126,7 +149,7 @@ def said_by_slurm(stderr: str, walltime_mark: str) -> str | None:
     if _OUT_OF_MEMORY.search(stderr):
         return "OUT_OF_MEMORY"
     ended = _ENDED_BY_SLURM.search(stderr)
-    return _WHY[ended["why"]] if ended else None
+    return _WHY.get(ended["why"]) if ended else None
 
 
 def _last_line(text: str | None) -> str:

@@ -71,12 +71,31 @@ class Cluster:
         reason = refusal(self.offer(), placement)
         return None if reason is None else refusal(self.offer(fresh=True), placement)
 
-    def job_state(self, job_id: str) -> str | None:
-        """Return the controller's word for a job, None where it has forgotten it; raises EngineUnavailableError."""
+    def job_state(self, job_id: str, folder: str | None = None) -> str | None:
+        """Return the controller's word for a job, None where it has forgotten it; raises EngineUnavailableError.
+
+        With ``folder``, a job that works elsewhere is another one that was given the same id.
+        """
         try:
-            return self._ask(commands.job(job_id), commands.read_job_state)
+            return self._ask(commands.job(job_id), lambda text: commands.read_job_state(text, folder))
         except NotKnownError:
             return None
+
+    def last_state(self, job_id: str, folder: str) -> str | None:
+        """Return the controller's word for the job that worked in ``folder``, or accounting's where that forgot it.
+
+        None says that Slurm was asked and knows neither the job nor an end of it. Raises EngineUnavailableError.
+        """
+        self._run(commands.PING)
+        state = self.job_state(job_id, folder)
+        if state is not None:
+            return state
+        try:
+            if not self._ask(commands.CONFIGURATION, commands.read_accounting).kept:
+                return None
+            return self._ask(commands.accounted(job_id), lambda text: commands.read_accounted_end(text, folder))
+        except NotKnownError as error:
+            raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
 
     def withdraw(self, folder: str) -> bool:
         """See to it that no job of this work directory waits or runs; tell whether that is so. May be repeated."""

@@ -6,9 +6,18 @@ Reading raises ValueError where the answer is none that Slurm gives, also where 
 import re
 from dataclasses import dataclass
 
+PING = ("scontrol", "ping")  # fails at once where no controller answers, which others take up to 18 s to find
 PARTITIONS = ("sinfo", "--noheader", "--exact", "--format=%R|%a|%l|%c|%m")
 CONFIGURATION = ("scontrol", "show", "config")
 QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name,Priority")
+
+ENDS = frozenset(
+    {
+        *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY"),
+        *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "DEADLINE"),
+    }
+)
+"""Slurm's words for a job's end; what ends still (`COMPLETING`), or waits to run again, has another."""
 
 _UNLIMITED = "infinite"
 _DURATION = re.compile(r"^(?:(?P<days>\d+)-)?(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+)$")
@@ -23,6 +32,12 @@ def associations(user: str) -> tuple[str, ...]:
 def job(job_id: str) -> tuple[str, ...]:
     """Ask for one job, which the controller remembers for some minutes after its end."""
     return ("scontrol", "show", "job", job_id, "--oneliner")
+
+
+def accounted(job_id: str) -> tuple[str, ...]:
+    """Ask accounting for all jobs that ever had this id: ids begin anew where a controller does."""
+    wanted = (f"--jobs={job_id}", "--format=State,WorkDir")
+    return ("sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +120,33 @@ def read_qos(text: str) -> list[str]:
     return list(priorities)
 
 
-def read_job_state(text: str) -> str:
-    """Read the state in ``job``'s answer."""
+def read_job_state(text: str, folder: str | None = None) -> str | None:
+    """Read the state in ``job``'s answer; None where that is of another job than the one in ``folder``.
+
+    Raises ValueError.
+    """
     found = re.search(r"\bJobState=(\w+)\s", text)
     if found is None:
         raise ValueError("no job's state")
-    return found.group(1)
+    return found.group(1) if folder is None or f" WorkDir={folder} " in f"{text.strip()} " else None
+
+
+def read_accounted_end(text: str, folder: str) -> str | None:
+    """Read from ``accounted``'s answer how the job that worked in ``folder`` ended, None where it tells of no end.
+
+    Raises ValueError.
+    """
+    ends = [end for state, where in _rows(text, columns=2) if where == folder and (end := read_end(state)) is not None]
+    return ends[-1] if ends else None
+
+
+def read_end(cell: str) -> str | None:
+    """Read accounting's word for a job's end as in ``CANCELLED by 0``; None where it is no end.
+
+    "CANCELLED" by nobody is what accounting writes of jobs whose controller came back without them.
+    """
+    word = cell.split(" ", maxsplit=1)[0].rstrip("+")
+    return word if word in ENDS and cell != "CANCELLED" else None
 
 
 def _rows(text: str, columns: int) -> list[list[str]]:

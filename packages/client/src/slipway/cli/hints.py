@@ -32,6 +32,7 @@ FAILURES: Mapping[str, str] = {
     "walltime_exceeded": "ask for more --walltime-seconds",
     "out_of_memory": "ask for more --memory-mib",
     "node_failure": "a machine failed, not the job; submit again",
+    "scheduler_lost_job": "the scheduler lost the job, which may have done part of its work; submit again",
     "preempted": "a job of higher priority took its place; submit again",
     "deadline_missed": "the scheduler's deadline passed; submit again with less --walltime-seconds",
     "job_failed": "stdout and stderr tell more: `slipway outputs`",

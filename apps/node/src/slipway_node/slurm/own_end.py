@@ -1,0 +1,22 @@
+"""Whether a job's script came to its own end, which it says in the job's work directory."""
+
+from pathlib import Path
+
+_MARK = ".slipway-ended"
+_KILLED_WITHIN_SECONDS = 1
+
+
+def mark() -> str:
+    """Return what a job script does behind its program; what follows still finds the program's exit status in `$?`.
+
+    A job that is killed loses its program a moment before its script, which takes that for the program's own failure.
+    So after a failure the script waits for a moment. It waits and marks itself: of what it begins in that moment
+    Slurm may not know, and then it is not killed.
+    """
+    wait = f"[ $slipway_status -eq 0 ] || sleep {_KILLED_WITHIN_SECONDS}"
+    return f"slipway_status=$?; {{ {wait}; }} && : > {_MARK}; (exit $slipway_status)"
+
+
+def is_missing(folder: Path) -> bool:
+    """Tell whether the script was ended before its end; of a folder that is gone nothing is known."""
+    return folder.is_dir() and not (folder / _MARK).exists()
