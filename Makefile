@@ -22,7 +22,7 @@ contract: ## the two drift checks; both always run
 bench: ## the limits, measured side by side in one run
 	@scripts/bootstrap.sh dev && .venv/bin/python -m benchmarks
 
-faults: ## kill each part at each step of a job on Slurm, and see that nothing is lost or doubled; ARGS="--runs 10"
+faults: ## kill each part at each step of a job on Slurm, and see that nothing is lost or doubled; ARGS="--runs 1000"
 	@scripts/bootstrap.sh dev && PYTHONPATH=.:tools:tests/flow:tests/faults .venv/bin/python tests/faults/run_faults.py $(ARGS)
 
 clean: ## everything that was installed or run here

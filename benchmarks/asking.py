@@ -1,6 +1,5 @@
 """What it costs to ask Slurm: the look-up at an `sbatch`, and how often a node asks for so many jobs."""
 
-import getpass
 import os
 import shutil
 import statistics
@@ -46,23 +45,18 @@ def measure() -> list[Row]:
 def _lookups(root: Path) -> list[Row]:
     """Time an `sbatch` plain, as a first step, and as one that has to look for the job of an earlier try, in turn."""
     plain, first, again = [], [], []
-    for number in range(ROUNDS):
-        folder = root / f"submission-{number}"
-        folder.mkdir()
-        (folder / "job.sh").write_text(HELD)
-        plain.append(_milliseconds("sbatch --parsable job.sh", folder))
-        first.append(_milliseconds(submit_command("job.sh"), folder))
-        for file in (".slipway-job-id", ".slipway-intent"):
-            (folder / file).unlink()
-        # An earlier try announced itself in another folder's time: what it left is not here to be found.
-        subprocess.run(["scancel", "--user", getpass.getuser()], check=True)
-        moved = folder.with_name(f"again-{number}")
-        folder.rename(moved)
-        (moved / ".slipway-intent").write_text(f"{int(time.time())}\n")
-        again.append(_milliseconds(submit_command("job.sh"), moved))
-        subprocess.run(["scancel", "--user", getpass.getuser()], check=True)
+    with _cancelled_at_the_end(root):
+        for number in range(ROUNDS):
+            folder, lost = root / f"submission-{number}", root / f"submission-{number}-again"
+            for made in (folder, lost):
+                made.mkdir()
+                (made / "job.sh").write_text(HELD)
+            (lost / ".slipway-intent").write_text(f"{int(time.time())}\n")  # as an `sbatch` leaves it that was killed
+            plain.append(_milliseconds("sbatch --parsable job.sh", folder))
+            first.append(_milliseconds(submit_command("job.sh"), folder))
+            again.append(_milliseconds(submit_command("job.sh"), lost))
     added = [with_lookup - without for with_lookup, without in zip(again, plain, strict=True)]
-    note = f"{ROUNDS} in turn; some {3 * ROUNDS} jobs in Slurm's list at the end"
+    note = f"{ROUNDS} in turn; {3 * ROUNDS} jobs in Slurm's list at the end"
     held = statistics.median(added) <= LOOKUP_MS
     p99 = report.percentile(added, 99)
     return [
@@ -93,7 +87,7 @@ def _questions(root: Path) -> list[Row]:
     with (
         running(gateway, node, options=options) as node_id,
         Slipway(gateway.url, gateway.token()) as client,
-        _cancelled_at_the_end(),
+        _cancelled_at_the_end(node.home),
     ):
         queue = min(client.nodes()[0].policy.queues)  # type: ignore[union-attr] # the node has told its policy
         command = client.prepare(
@@ -105,7 +99,9 @@ def _questions(root: Path) -> list[Row]:
             names = [f"{command.job_id}-{number}" for number in range(made, jobs)]
             client.submit_many(command.model_copy(update={"job_id": name, "idempotency_key": name}) for name in names)
             made = jobs
-            wait_until(f"{jobs} jobs are at Slurm", lambda wanted=jobs: _in_the_queue() == wanted, SUBMITTED_SECONDS)
+            wait_until(
+                f"{jobs} jobs are at Slurm", lambda wanted=jobs: len(_jobs_in(node.home)) == wanted, SUBMITTED_SECONDS
+            )
             time.sleep(WINDOW_SECONDS / 3)  # what their submission asked is not counted
             before = len(counted.read_text())
             time.sleep(WINDOW_SECONDS)
@@ -131,13 +127,16 @@ def _counting(folder: Path, counted: Path) -> Path:
 
 
 @contextmanager
-def _cancelled_at_the_end() -> Iterator[None]:
+def _cancelled_at_the_end(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["scancel", "--user", getpass.getuser()], check=False)
+        for job_id in _jobs_in(folder):
+            subprocess.run(["scancel", job_id], check=False)
 
 
-def _in_the_queue() -> int:
-    asked = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True, check=True)
-    return len(asked.stdout.split())
+def _jobs_in(folder: Path) -> list[str]:
+    """Return the jobs in the queue that work somewhere in ``folder``."""
+    asked = subprocess.run(["squeue", "-h", "-o", "%i|%Z"], capture_output=True, text=True, check=True)
+    rows = (line.split("|") for line in asked.stdout.splitlines())
+    return [job_id for job_id, works_in in rows if works_in.startswith(str(folder.resolve()))]

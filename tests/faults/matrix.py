@@ -231,7 +231,9 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
         try:
             end = product.wait(job_id, TERMINAL, max(1.0, ended_seconds - moved))
         except AssertionError as error:
-            lost = [f"doubled: {did}" for did in [effects_of(effects)] if did.count("began") > 1] + [f"lost: {error}"]
+            lost = [f"doubled: {did}" for did in [effects_of(effects)] if did.count("began") > 1] + [
+                f"lost: {str(error).splitlines()[0]}"
+            ]
             return Outcome(case, lost, moved, ended_seconds)
         ended = time.monotonic() - back
         wrong = list(_wrong(lab, case, job_id, effects, end))

@@ -1,65 +1,117 @@
 """Run the matrix of faults on real Slurm and AiiDA, again and again in random orders; write docs/reliability.md.
 
-usage: make faults ARGS="[--runs N] [--seed S] [--only WORDS] [--no-write]"
+usage: make faults ARGS="[--runs N] [--seed S] [--at-once K] [--only WORDS] [--no-write]"
 
-N is how often each case is run (1); S gives the order (0); WORDS take the cases whose name has them. Exit status 1
-where one went wrong. Needs root, for Slurm.
+N is how many runs in all: each case is run once before one is run again (each once, where N is not given). S gives the
+order (0). K stacks, each with a Slurm of its own, share them (1). WORDS take the cases whose name has them. Exit status
+1 where one went wrong. Needs root, for Slurm.
 """
 
 import argparse
+import concurrent.futures
+import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from benchmarks.slurm import scheduler
-from laboratory import laboratory
+from laboratory import Laboratory, laboratory
+from local_stack import StackError
 from matrix import Case, Outcome, cases, strike
 from reliability import summary, written_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PORT, PORTS_APART = 30817, 1000
 
 
-def stamp(runs: int, seed: int) -> str:
-    """Return when and of what the run was."""
+def stamp(runs: int, seed: int, at_once: int) -> str:
+    """Return when, of what and on what the run was."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}, --runs {runs} --seed {seed}"
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}, --runs {runs} --seed {seed} "
+        f"--at-once {at_once}, on {os.cpu_count()} processors"
+    )
 
 
-def run(todo: list[Case]) -> list[Outcome]:
-    """Run the cases in their order, and tell of each as it ends."""
-    outcomes: list[Outcome] = []
-    with scheduler(), tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder, laboratory(Path(folder)) as lab:
-        for number, case in enumerate(todo, 1):
-            began = time.monotonic()
-            outcome = strike(lab, case)
-            outcomes.append(outcome)
-            said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
-            took = time.monotonic() - began
-            print(f"{number}/{len(todo)}  {case}  {said}  ({took:.0f} s)", file=sys.stderr, flush=True)
-    return outcomes
+def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
+    """Return so many cases, in random order, each once before one comes again."""
+    generator, todo = random.Random(seed), list[Case]()
+    while len(todo) < runs:
+        todo += generator.sample(chosen, min(len(chosen), runs - len(todo)))
+    return todo
+
+
+def run(todo: Sequence[Case]) -> Iterator[Outcome]:
+    """Run the cases in their order on one stack, a new one after a case that it did not outlive; tell of each."""
+    left = list(reversed(todo))
+    with scheduler():
+        while left:
+            with tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder, laboratory(Path(folder)) as lab:
+                whole = True
+                while left and whole:
+                    began, case = time.monotonic(), left.pop()
+                    outcome, whole = _struck(lab, case)
+                    said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
+                    print(f"{case}  {said}  ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+                    yield outcome
+
+
+def _struck(lab: Laboratory, case: Case) -> tuple[Outcome, bool]:
+    """Return what came of a case, and whether the stack goes on."""
+    try:
+        return strike(lab, case), True
+    except (StackError, AssertionError, httpx.HTTPError) as error:
+        return Outcome(case, [f"lost: the stack: {error}"], 0.0, 0.0), False
+
+
+def run_share(share: int, asked: argparse.Namespace) -> list[Outcome]:
+    """Run one of the shares in a process with a Slurm of its own; return its outcomes."""
+    own = {"SLIPWAY_SLURM_DIR": f"/var/tmp/slipway-faults-{share}"}
+    own |= {"SLIPWAY_SLURM_PORT": str(PORT + share * PORTS_APART), "SLURM_CONF": "none"}
+    argv = [sys.executable, __file__, f"--runs={asked.runs}", f"--seed={asked.seed}", f"--only={asked.only}"]
+    argv += [f"--at-once={asked.at_once}", f"--share={share}"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **own})
+    chosen = {str(case): case for case in cases()}
+    told = map(json.loads, done.stdout.splitlines())
+    return [Outcome(chosen[name], wrong, moved, ended) for name, wrong, moved, ended in told]
 
 
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1, help="how often each case is run")
+    parser.add_argument("--runs", type=int, help="how many runs in all")
     parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--at-once", type=int, default=1, help="how many stacks share them")
+    parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", help="the cases whose name has these words")
     parser.add_argument("--no-write", action="store_true", help="leave docs/reliability.md as it is")
     asked = parser.parse_args()
     chosen = [case for case in cases() if asked.only in str(case)]
     if not chosen:
         parser.error(f"no case has {asked.only!r} in its name")
-    todo = chosen * asked.runs
-    random.Random(asked.seed).shuffle(todo)
-    outcomes = run(todo)
+    asked.runs = asked.runs or len(chosen)
+    todo = in_order(chosen, asked.runs, asked.seed)
+    if asked.share is not None:
+        for outcome in run(todo[asked.share :: asked.at_once]):
+            told = [str(outcome.case), outcome.wrong, outcome.moved_seconds, outcome.ended_seconds]
+            print(json.dumps(told), flush=True)
+        return 0
+    if asked.at_once == 1:
+        outcomes = list(run(todo))
+    else:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            shares = pool.map(lambda share: run_share(share, asked), range(asked.at_once))
+            outcomes = [outcome for share in shares for outcome in share]
     order = {case: place for place, case in enumerate(chosen)}
     outcomes.sort(key=lambda outcome: order[outcome.case])
-    said = stamp(asked.runs, asked.seed)
+    said = stamp(asked.runs, asked.seed, asked.at_once)
     print(summary(outcomes, said))
     if not asked.no_write and not asked.only:
         PAGE.write_text(written_into(PAGE.read_text(), outcomes, said))
