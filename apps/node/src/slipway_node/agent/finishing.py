@@ -8,7 +8,7 @@ import structlog
 
 from slipway_contracts.execution_event import ExecutionEvent, ResultRef
 from slipway_contracts.node_protocol import NodeCommand
-from slipway_node import events
+from slipway_node import events, storage
 from slipway_node.agent.context import Context
 from slipway_node.agent.logs import fields_of, fields_of_event
 from slipway_node.agent.steps import guarded
@@ -102,7 +102,9 @@ class Finishing:
             return await self._publish(command, seen)
         except (EngineUnavailableError, StoreUnavailableError):
             raise
-        except Exception:  # noqa: BLE001 - a failed process may lack any of its parts
+        except Exception as error:  # a failed process may lack any of its parts
+            if storage.is_told_by(error):
+                raise
             _log.exception("nothing_left_to_publish", **fields_of(command))
             return None
 

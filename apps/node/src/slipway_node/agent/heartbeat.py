@@ -91,7 +91,8 @@ class Heartbeat:
         tally = await context.journal.call(Journal.tally)
         bounds = [queue.limits.jobs for queue in policy.queues.values()]
         at_most = [bound for bound in bounds if bound is not None]
-        trouble = {"policy_error": sight.policy_error} if sight.policy_error else {}
+        told = {"policy_error": sight.policy_error, "journal_error": context.journal.trouble}
+        trouble = {name: error for name, error in told.items() if error}
         return HeartbeatRequest(
             agent_id=context.agent_id,
             epoch=sight.epoch,

@@ -1,10 +1,11 @@
 """The agent's log: a JSON object a line, with the contract's fields and without payloads, tokens or keys."""
 
+import contextlib
 import json
 import logging
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -23,6 +24,21 @@ _EVENT_FIELDS = (
 )
 
 
+class _Expendable:
+    """A stream whose lines are lost where its disk is full, and nothing else is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def configure(level: str, management_node_id: str | None, file: Path | None = None) -> None:
     """Write the log to ``file``, else to stderr; every line names the node."""
     structlog.contextvars.clear_contextvars()
@@ -38,7 +54,7 @@ def configure(level: str, management_node_id: str | None, file: Path | None = No
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Expendable(stream))),
         cache_logger_on_first_use=False,
     )
 

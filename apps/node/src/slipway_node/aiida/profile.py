@@ -80,6 +80,13 @@ def end_transaction() -> None:
     get_manager().get_profile_storage().get_session().commit()
 
 
+def give_up_transaction() -> None:
+    """Take back what the session was about to write, so that it can be used again."""
+    from aiida.manage.manager import get_manager
+
+    get_manager().get_profile_storage().get_session().rollback()
+
+
 def _write_ahead() -> None:
     """Have the profile's database written ahead (WAL): looks and the workers' writes then never wait for each other.
 

@@ -283,14 +283,15 @@ class Journal:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold one write transaction; whatever is raised inside leaves the file as it was."""
+        """Hold one write transaction; whatever is raised inside, or by the disk, leaves the file as it was."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite ends it by itself where the disk is full
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def _now(self) -> str:
         return rfc3339(self._clock())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from slipway_node import storage
 from slipway_node.payloads.document import DOCUMENT_NAME, INVALID, relative_path
 from slipway_node.payloads.limits import Limits
 from slipway_node.ports import RefusedJobError
@@ -23,7 +24,10 @@ def is_bundle(content: bytes) -> bool:
 
 
 def unpack(content: bytes, folder: Path, limits: Limits) -> None:
-    """Unpack into ``folder``; raises RefusedJobError for a link, a path that climbs, or more than ``limits``."""
+    """Unpack into ``folder``; raises RefusedJobError for a link, a path that climbs, or more than ``limits``.
+
+    Raises OSError where ``folder`` cannot be written.
+    """
     folder.mkdir(parents=True, mode=0o700)
     members = _zip_members(content) if content.startswith(_ZIP) else _tar_members(content)
     total = 0
@@ -35,6 +39,8 @@ def unpack(content: bytes, folder: Path, limits: Limits) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             total += _write(stream, target, name, min(limits.file_bytes, limits.total_bytes - total))
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        if storage.is_told_by(error):
+            raise
         raise RefusedJobError(INVALID, f"the bundle cannot be unpacked: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Fetching a payload: the document, then each file it names, checked before a byte is asked for."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import shutil
@@ -11,6 +12,7 @@ from typing import assert_never
 from urllib.parse import unquote, urljoin, urlsplit
 
 from slipway_contracts.node_policy import uri_refusal
+from slipway_node import storage
 from slipway_node.payloads import bundle
 from slipway_node.payloads.document import (
     DOCUMENT_NAME,
@@ -57,16 +59,20 @@ async def fetch(
     """Lay the payload out in ``workspace`` and return it; one that is complete there is taken as it is.
 
     Raises RefusedJobError: ``invalid_payload`` for what is wrong or missing, ``policy_rejected`` for a URI under no
-    prefix, ``payload_unavailable`` (retryable) for a source that did not answer. ``allow_private`` lets https reach
-    private addresses.
+    prefix, ``payload_unavailable`` (retryable) for a source that did not answer, ``node_storage`` (retryable) where
+    ``workspace`` cannot be written. ``allow_private`` lets https reach private addresses.
     """
-    try:
+    with contextlib.suppress(RefusedJobError):
         return load(workspace)
-    except RefusedJobError:
-        await asyncio.to_thread(_empty, workspace)
     source = Source(tuple(prefixes), limits or Limits(), allow_private=allow_private)
-    job = await _fetch(input_uri, workspace, source, pseudo_folders)
-    await asyncio.to_thread(job.save, workspace)
+    try:
+        await asyncio.to_thread(_empty, workspace)
+        job = await _fetch(input_uri, workspace, source, pseudo_folders)
+        await asyncio.to_thread(job.save, workspace)
+    except OSError as error:
+        if storage.is_told_by(error):
+            raise storage.refusal(workspace, error) from error
+        raise
     return job
 
 

@@ -1,0 +1,181 @@
+"""A disk that is full or may not be written: what is told of it, and who waits."""
+
+import asyncio
+import errno
+import io
+import sqlite3
+import tarfile
+from pathlib import Path
+
+import pytest
+import structlog
+
+from slipway_node import storage
+from slipway_node.agent import logs
+from slipway_node.aiida.thread import EngineThread
+from slipway_node.journal import Journal, JournalThread
+from slipway_node.payloads import fetch
+from slipway_node.ports import EngineUnavailableError, RefusedJobError
+
+DOCUMENT = b"slipway: 1\nkind: shell\nprogram: sh\narguments: ['{script}']\nfiles: {script: {uri: job.sh}}\n"
+
+
+def failing(error_number: int):
+    def fail(*_arguments, **_named):
+        raise OSError(error_number, "the disk's word")
+
+    return fail
+
+
+def full() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EDQUOT, "quota"), True),
+        (OSError(errno.EROFS, "read-only"), True),
+        (PermissionError(errno.EACCES, "no"), True),
+        (full(), True),
+        (OSError(errno.ESTALE, "the server is away"), False),
+        (OSError(errno.EIO, "broken"), False),
+        (sqlite3.OperationalError("no such table"), False),
+        (ValueError("no"), False),
+    ],
+)
+def test_only_want_of_room_or_right_is_a_word_about_storage(error, told):
+    if isinstance(error, sqlite3.OperationalError) and not told:
+        error.sqlite_errorcode = sqlite3.SQLITE_ERROR
+    assert storage.is_told_by(error) is told
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path):
+    storage.require_writable(tmp_path / "work")
+
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_systems_word(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", failing(errno.ENOSPC))
+
+    with pytest.raises(RefusedJobError) as refused:
+        storage.require_writable(tmp_path)
+
+    assert (refused.value.code, refused.value.retryable) == ("node_storage", True)
+    assert refused.value.message == f"{tmp_path} cannot be written: the disk's word"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_that_does_not_answer_is_no_verdict(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", failing(errno.ESTALE))
+
+    with pytest.raises(EngineUnavailableError):
+        storage.require_writable(tmp_path)
+
+
+@pytest.mark.parametrize("written_by", ["pathlib.Path.write_bytes", "pathlib.Path.mkdir"])
+async def test_a_payload_that_has_no_room_may_be_submitted_again(tmp_path, monkeypatch, written_by):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "slipway.yaml").write_bytes(DOCUMENT)
+    (source / "job.sh").write_bytes(b"true\n")
+    monkeypatch.setattr(written_by, failing(errno.ENOSPC))
+
+    with pytest.raises(RefusedJobError) as refused:
+        await fetch((source / "slipway.yaml").as_uri(), tmp_path / "workspace", [source.as_uri()])
+
+    assert (refused.value.code, refused.value.retryable) == ("node_storage", True)
+
+
+async def test_a_bundle_that_has_no_room_is_not_called_broken(tmp_path, monkeypatch):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("slipway.yaml")
+        entry.size = len(DOCUMENT)
+        archive.addfile(entry, io.BytesIO(DOCUMENT))
+    (tmp_path / "job.tar.gz").write_bytes(packed.getvalue())
+    monkeypatch.setattr("slipway_node.payloads.bundle._write", failing(errno.EDQUOT))
+
+    with pytest.raises(RefusedJobError) as refused:
+        await fetch((tmp_path / "job.tar.gz").as_uri(), tmp_path / "workspace", [tmp_path.as_uri()])
+
+    assert refused.value.code == "node_storage"
+
+
+class FullDisk(sqlite3.Connection):
+    """A connection whose commits fail while its disk is full, as SQLite's own do."""
+
+    is_full = False
+
+    def execute(self, statement, *arguments):
+        if statement == "COMMIT" and FullDisk.is_full:
+            super().execute("ROLLBACK")
+            raise full()
+        return super().execute(statement, *arguments)
+
+
+@pytest.fixture
+def full_disk():
+    FullDisk.is_full = True
+    yield FullDisk
+    FullDisk.is_full = False
+
+
+async def test_the_agent_waits_for_a_full_disk_and_acks_nothing_meanwhile(lab, monkeypatch, full_disk):
+    monkeypatch.setattr("slipway_node.journal.thread.AGAIN_SECONDS", 0.01)
+    full_disk.is_full = False
+    told_of_trouble = asyncio.Event()
+    monkeypatch.setattr("slipway_node.journal.thread._log.error", lambda *_line, **_fields: told_of_trouble.set())
+    opened = Journal.open
+    monkeypatch.setattr(Journal, "open", lambda *path, **named: opened(*path, **named, factory=FullDisk))
+    async with lab.context() as context:
+        from slipway_node.agent.agent import Agent
+
+        agent = Agent(context)
+        running = asyncio.create_task(agent.run())
+        await context.until(context.leased)
+        full_disk.is_full = True
+        submission_id = lab.submit()
+        await told_of_trouble.wait()
+        assert "full" in context.journal.trouble
+        assert lab.engine.launched[submission_id] == 0
+        assert {held.state for held in lab.gateway.commands.values()} == {"leased"}
+        full_disk.is_full = False
+        await lab.gateway.until(lambda: lab.gateway.states(submission_id))
+        assert context.journal.trouble is None
+        agent.stop()
+        await running
+    assert lab.engine.launched[submission_id] == 1
+
+
+async def test_an_error_that_is_none_of_the_disks_is_raised_at_once():
+    def broken(_journal):
+        error = sqlite3.OperationalError("no such table: commands")
+        error.sqlite_errorcode = sqlite3.SQLITE_ERROR
+        raise error
+
+    journal = await JournalThread.open(lambda: Journal.open(Path(":memory:"), new_id=str, clock=lambda: None))
+    with pytest.raises(sqlite3.OperationalError):
+        await journal.call(broken)
+    await journal.close()
+
+
+async def test_what_aiida_cannot_write_is_tried_again():
+    thread = EngineThread()
+    with pytest.raises(EngineUnavailableError, match="the disk's word"):
+        await thread.run(failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="the disk's word"):
+        await thread.run(failing(errno.EIO))
+    thread.close()
+
+
+def test_a_log_on_a_full_disk_loses_its_lines_and_ends_nothing():
+    try:
+        logs.configure("INFO", None, Path("/dev/full"))
+        structlog.get_logger().info("lost")
+    finally:
+        structlog.reset_defaults()
