@@ -76,6 +76,47 @@ def test_the_schedulers_reason_wins_where_it_is_known(exit_status, reason, code,
     assert (failure.code, failure.retryable) == (code, retryable)
 
 
+@pytest.mark.parametrize(
+    ("exception", "code", "retryable"),
+    [
+        ("Traceback …\nOSError: [Errno 28] No space left on device: 'x'\n", "node_storage", True),
+        (
+            "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database or disk is full\n(Background on …)\n",
+            "node_storage",
+            True,
+        ),
+        ("ValueError: No such species", "process_excepted", False),
+        ("OSError: [Errno 28] No space left on device\nKeyError: 'x'", "process_excepted", False),
+    ],
+)
+def test_a_process_that_excepted_for_want_of_storage_may_be_submitted_again(exception, code, retryable):
+    excepted = replace(ENDED, process_state="excepted", exit_status=None, exception=exception)
+
+    failure = verdicts.failure_of(excepted)
+
+    assert (failure.code, failure.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize(
+    ("status", "gave_up"),
+    [
+        ("Pausing after failed transport task: upload_calculation failed 5 times consecutively", True),
+        ("Pausing after failed transport task: submit_calculation failed 5 times consecutively", False),
+        ("Waiting for transport task: upload", False),
+        (None, False),
+    ],
+)
+def test_an_upload_that_was_given_up_is_told_from_other_steps(status, gave_up):
+    assert verdicts.gave_up_its_upload(status) is gave_up
+
+
+@pytest.mark.parametrize(
+    ("reason", "may"), [(None, True), ("FAILED", True), ("NODE_FAIL", False), ("CANCELLED", False)]
+)
+def test_a_job_that_the_scheduler_has_a_reason_for_is_not_asked_for_its_claim(reason, may):
+    assert verdicts.may_lack_its_claim(reason) is may
+
+
 def test_a_message_is_bounded_and_keeps_head_and_tail():
     failure = verdicts.failure_of(replace(ENDED, exit_status=400, exit_message="head" + "x" * 9000 + "tail"))
 

@@ -69,3 +69,10 @@ def test_qos_names_are_read():
 
 def test_a_job_state_is_read():
     assert commands.read_job_state(recording("scontrol_show_job_cancelled")) == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("told", "status"), [("ExitCode=74:0", 74), ("ExitCode=0:0", 0), ("ExitCode=0:53", None), ("JobState=FAILED", None)]
+)
+def test_what_a_job_ended_with_is_read_where_no_signal_ended_it(told, status):
+    assert commands.read_exit_status(f"JobId=7 JobName=x {told} DerivedExitCode=1:0") == status

@@ -23,6 +23,7 @@ from slipway_node.aiida import (
     shell_job,
     submission,
     verdicts,
+    work_directory,
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
@@ -40,6 +41,7 @@ from slipway_node.ports import (
     RefusedJobError,
 )
 from slipway_node.slurm.cluster import Cluster
+from slipway_node.storage import require_writable
 
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
@@ -153,7 +155,7 @@ class AiidaEngine:
             done = await self._thread.run(self._supervision.look)
             if done is not None:
                 _log.warning("engine_brought_back", what=done.what, why=done.why)
-            await self._thread.run(submission.play_what_gave_up)
+            await self._thread.run(submission.see_to_what_gave_up)
 
     def _start(self) -> None:
         self._load()
@@ -185,6 +187,7 @@ class AiidaEngine:
         submission_id = envelope.command.submission_id
         if (present := queries.execution_ids([submission_id]).get(submission_id)) is not None:
             return present
+        require_writable(work_directory.path())
         process, inputs = self._inputs(envelope, workspace)
         inputs["metadata"]["label"] = submission_id
         try:

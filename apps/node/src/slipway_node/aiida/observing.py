@@ -1,18 +1,20 @@
 """Processes' rows as Observations; of those that failed, with the reason that the scheduler gives."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from slipway_node.aiida import collecting, placement, queries, submission, verdicts
+from slipway_node.aiida import collecting, placement, queries, submission, verdicts, work_directory
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
 
 STDERR_TAIL_CHARS = 800
 REASON_EXTRA = "slipway_scheduler_reason"
+
+Told = TypeVar("Told")
 
 
 def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -> list[Observation]:
@@ -33,16 +35,23 @@ class Look:
 
     def last_state(self, job_id: str, folder: str) -> str | None:
         """Return what Cluster.last_state does; raises UndecidedError."""
-        if self._unanswered is None:
-            try:
-                return self._cluster.last_state(job_id, folder)
-            except EngineUnavailableError as error:
-                self._unanswered = error
-        raise verdicts.UndecidedError(str(self._unanswered))
+        return self._ask(lambda: self._cluster.last_state(job_id, folder))
+
+    def exit_status(self, job_id: str) -> int | None:
+        """Return what Cluster.exit_status does; raises UndecidedError."""
+        return self._ask(lambda: self._cluster.exit_status(job_id))
 
     def withdraw(self, folder: str) -> bool:
         """Do what Cluster.withdraw does."""
         return self._unanswered is None and self._cluster.withdraw(folder)
+
+    def _ask(self, question: Callable[[], Told]) -> Told:
+        if self._unanswered is None:
+            try:
+                return question()
+            except EngineUnavailableError as error:
+                self._unanswered = error
+        raise verdicts.UndecidedError(str(self._unanswered))
 
 
 def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
@@ -56,18 +65,20 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
         scheduler_job_id=row.job_id if look is not None else None,
         ended_at=row.changed_at if row.sealed else None,
     )
+    if phase not in (Phase.FAILED, Phase.KILLED):
+        return seen
     if phase is Phase.KILLED and not _is_gone(row, look):
         return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
-    if phase is not Phase.FAILED:
-        return seen
     node = queries.node_of(row.uuid)
-    tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
     try:
-        reason = _scheduler_reason(node, row, look)
+        reason = _scheduler_reason(node, row, look) if phase is Phase.FAILED else None
     except verdicts.UndecidedError:
         return replace(seen, phase=Phase.RETRIEVING, ended_at=None)
-    if verdicts.was_cancelled_outside(row, reason):
+    if (said := work_directory.told(node)) is not None:
+        return replace(seen, phase=Phase.FAILED, failure=verdicts.without_storage(said))
+    if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
         return replace(seen, phase=Phase.KILLED)
+    tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
     return replace(seen, failure=verdicts.failure_of(row, reason, tail))
 
 
@@ -95,5 +106,7 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
         # A job that was submitted by an older version leaves no mark.
         marks = own_end.mark() in (node.get_option("append_text") or "")
         reason = verdicts.asked_reason(state, row, script_was_cut_off=marks and own_end.is_missing(Path(folder)))
+    if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
+        work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")
     return reason

@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from slipway_node.aiida import queries
+from slipway_node.aiida import queries, verdicts, work_directory
 from slipway_node.ports import EngineUnavailableError, Envelope
 
-_GAVE_UP = "Pausing after failed transport task"  # how AiiDA begins the status of such a process
 PLAY_SECONDS = 5.0
 SETTLE_SECONDS = 5.0  # how long a task that was sent may take to show in the broker's queue
 
@@ -108,7 +107,7 @@ def _writing(storage: Any) -> Iterator[None]:
             if row in session:
                 session.expunge(row)
         if isinstance(error, OperationalError):
-            raise EngineUnavailableError(f"AiiDA's database is locked: {error.orig}") from error
+            raise EngineUnavailableError(f"AiiDA's database cannot be written: {error.orig}") from error
         raise
     finally:
         event.remove(session, "pending_to_persistent", remember)
@@ -126,22 +125,28 @@ def hand_over(pk: int) -> None:
         raise EngineUnavailableError(f"AiiDA's broker does not take the process: {error}") from error
 
 
-def play_what_gave_up() -> None:
-    """Set processes going again that AiiDA paused after it could not ask the scheduler a few times.
+def see_to_what_gave_up() -> None:
+    """Set processes going again that AiiDA paused after it could not reach the scheduler or its folder a few times.
 
-    "Could not ask" is never the end of a job. A process that a person paused stays paused.
+    "Could not ask" is never the end of a job, but those that the work directory has no room for are killed, and told
+    as failed by what was written down of them. A process that a person paused stays paused. Raises
+    EngineUnavailableError.
     """
-    from aiida.engine.processes.control import play_processes
+    from aiida.engine.processes.control import kill_processes, play_processes
     from aiida.orm import ProcessNode, QueryBuilder
 
     filters = {
         "attributes.paused": True,
         "attributes.process_state": {"in": ["created", "waiting", "running"]},
-        "attributes.process_status": {"like": f"{_GAVE_UP}%"},
+        "attributes.process_status": {"like": f"{verdicts.GAVE_UP}%"},
     }
     paused = QueryBuilder().append(ProcessNode, filters=filters).all(flat=True)
-    if paused:
-        play_processes(paused, timeout=PLAY_SECONDS)
+    lacking = work_directory.lacked_by(paused)
+    others = [node for node in paused if node not in lacking]
+    if lacking:
+        kill_processes(lacking, timeout=PLAY_SECONDS)
+    if others:
+        play_processes(others, timeout=PLAY_SECONDS)
 
 
 def seal(execution_ids: Sequence[str]) -> bool:

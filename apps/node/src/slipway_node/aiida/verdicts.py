@@ -8,6 +8,10 @@ from typing import Any
 
 from slipway_node.ports import Failure, Phase
 from slipway_node.slurm.commands import ENDS, read_end
+from slipway_node.storage import CODE as NODE_STORAGE
+
+GAVE_UP = "Pausing after failed transport task"
+"""How AiiDA begins the status of a process that it paused, having tried a step in vain a few times."""
 
 MESSAGE_MAX_CHARS = 1_900  # under the wire's 2,000
 
@@ -38,6 +42,12 @@ _ENDED_BY_SLURM = re.compile(  # of a job; a single step is also ended so where 
     r"^slurmstepd[^:]*: error: \*\*\* JOB \S+ ON \S+ CANCELLED AT \S+(?: DUE TO (?P<why>[A-Z ]*[A-Z]))?", re.MULTILINE
 )
 _WHY = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL", None: "CANCELLED"}
+
+_NO_STORAGE = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|database or disk is full", re.IGNORECASE
+)
+
+_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b")
 
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
@@ -96,12 +106,14 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
     code, retryable = f"exit_{row.exit_status}", False
     if row.process_state == "excepted" or row.exit_status is None:
         code = "process_excepted"
+        if _NO_STORAGE.search(_raised(row.exception)):
+            code, retryable = NODE_STORAGE, True
     if row.exit_status is not None and row.exit_status in _SCHEDULER_EXIT_CODES:
         code = _SCHEDULER_EXIT_CODES[row.exit_status]
         retryable = code == "node_failure"
     if scheduler_reason is not None and scheduler_reason in SLURM_FAILURES:
         code, retryable = SLURM_FAILURES[scheduler_reason]
-    said = row.exit_message or _last_line(row.exception) or f"the process ended as {row.process_state}"
+    said = row.exit_message or _raised(row.exception) or f"the process ended as {row.process_state}"
     if scheduler_reason == LOST:
         said = f"the scheduler knows of the job no more, and it did not come to its end; {said}"
     elif scheduler_reason in SLURM_FAILURES:
@@ -109,6 +121,21 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
     if tail and tail not in said:
         said = f"{said}\n{tail}"
     return Failure(code, _bounded(said), retryable)
+
+
+def gave_up_its_upload(status: str | None) -> bool:
+    """Tell whether AiiDA paused the process since it could not write the job's files, by the process's status."""
+    return (status or "").startswith(f"{GAVE_UP}: upload_calculation failed")
+
+
+def may_lack_its_claim(scheduler_reason: str | None) -> bool:
+    """Tell whether a failed job may have failed before it began: the scheduler has no better reason."""
+    return scheduler_reason in (None, "FAILED", LOST)
+
+
+def without_storage(said: str) -> Failure:
+    """Return the failure of an execution that the node had no storage for."""
+    return Failure(NODE_STORAGE, _bounded(said), retryable=True)
 
 
 def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool:
@@ -152,8 +179,10 @@ def said_by_slurm(stderr: str, walltime_mark: str) -> str | None:
     return _WHY.get(ended["why"]) if ended else None
 
 
-def _last_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[-1] if (text or "").strip() else ""
+def _raised(traceback: str | None) -> str:
+    """Return the line of a traceback that says what was raised last; what it says may go on below that."""
+    lines = (traceback or "").strip().splitlines()
+    return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1] if lines else "")
 
 
 def _bounded(text: str) -> str:

@@ -106,6 +106,13 @@ class Cluster:
             return False
         return True
 
+    def exit_status(self, job_id: str) -> int | None:
+        """Return what the job's script ended with, None where that is forgotten; raises EngineUnavailableError."""
+        try:
+            return self._ask(commands.job(job_id), commands.read_exit_status)
+        except NotKnownError:
+            return None
+
     def _look(self) -> Offer:
         try:
             partitions = self._ask(commands.PARTITIONS, commands.read_partitions)

@@ -163,6 +163,12 @@ def _require_whole(text: str) -> None:
         raise ValueError("cut short")
 
 
+def read_exit_status(text: str) -> int | None:
+    """Read the exit status in ``job``'s answer; None of one that a signal ended."""
+    found = re.search(r"\bExitCode=(\d+):0\b", text)
+    return int(found.group(1)) if found else None
+
+
 def _count(text: str) -> int:
     """Read ``2`` or, where nodes differ after all, ``2+``."""
     if re.fullmatch(r"[0-9]+\+?", text) is None:

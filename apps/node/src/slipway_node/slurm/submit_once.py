@@ -17,12 +17,14 @@ from collections.abc import Sequence
 LOCK_SECONDS = 120
 WITHDRAWAL_LOCK_SECONDS = 5  # who withdraws comes again
 NO_FOLDER_STATUS = 66  # sysexits' EX_NOINPUT
+CLAIM_FAILED_STATUS = 74  # sysexits' EX_IOERR
 TRY_AGAIN_STATUS = 75  # sysexits' EX_TEMPFAIL: AiiDA submits nothing and tries again later
 ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
 
 _NOBODY = "nobody"  # holds the claim of what was withdrawn
-_JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", ".slipway-claim", ".slipway-intent", ".slipway-lock"
+CLAIM = ".slipway-claim"
+_JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", CLAIM, ".slipway-intent", ".slipway-lock"
 
 # Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
 # where the controller came back with no state at all, that it was cancelled and never started; one that somebody
@@ -192,8 +194,16 @@ left=$(active) || exit
 def claim() -> str:
     """Return what a job script begins with: the first job to run it claims it, another one exits.
 
-    A requeued job keeps its id and so its claim.
+    A requeued job keeps its id and so its claim. The claim is on the disk before it is put in its place, by a link that
+    only one can make: there is never an empty one, which would keep every job out. A job that cannot write it ends with
+    CLAIM_FAILED_STATUS.
     """
-    return f"""if ! (set -C; echo "$SLURM_JOB_ID" > {_CLAIM}) 2>/dev/null; then
-  [ "$(cat {_CLAIM})" = "$SLURM_JOB_ID" ] || exit 0
-fi"""
+    return f"""if ! [ -e {CLAIM} ]; then
+  own={CLAIM}.$SLURM_JOB_ID
+  {{ echo "$SLURM_JOB_ID" | dd of="$own" conv=fsync status=none && ln "$own" {CLAIM}; rm -f "$own"; }} 2>/dev/null
+fi
+case "$(cat {CLAIM} 2>/dev/null)" in
+  "$SLURM_JOB_ID") ;;
+  "") exit {CLAIM_FAILED_STATUS} ;;
+  *) exit 0 ;;
+esac"""

@@ -29,6 +29,7 @@ FAILURES: Mapping[str, str] = {
     "invalid_payload": "correct the job document where the message says, then submit again",
     "policy_rejected": "the node's admin decides what it runs; `slipway nodes --json` has the policy",
     "payload_unavailable": "the node could not fetch an input; is it there, and may the node read it?",
+    "node_storage": "the node had no room for the job; tell its admin, and submit again",
     "walltime_exceeded": "ask for more --walltime-seconds",
     "out_of_memory": "ask for more --memory-mib",
     "node_failure": "a machine failed, not the job; submit again",
