@@ -14,7 +14,7 @@ from sqlalchemy.exc import StatementError
 from slipway_node.aiida import submission
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.payloads import fetch
-from slipway_node.ports import Phase, Placement, RefusedJobError
+from slipway_node.ports import EngineUnavailableError, Phase, Placement, RefusedJobError
 
 pytestmark = pytest.mark.service("aiida")
 
@@ -311,6 +311,51 @@ async def test_a_job_outlives_kill_9_of_the_daemon_and_runs_once(lab, tmp_path, 
     assert counter.read_text() == "ran\n"
     assert len(daemon_pids("worker")) == 1
     assert len(daemon_pids("stats")) == 1
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_tasks_that_the_broker_has_lost_are_continued_by_the_next_daemon(lab, tmp_path, daemon_pids):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 3")
+    await lab.until_written(submission_id, counter)
+
+    for pid in [pid for word in ("start-circus", "worker", "broker") for pid in daemon_pids(word)]:
+        os.kill(pid, signal.SIGKILL)
+    tasks = list((lab.engine._home / "aiida" / ".aiida" / "broker").glob("*/storage/tasks/*/*.json"))
+    assert tasks
+    for task in tasks:
+        task.unlink()
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_daemon_that_a_full_disk_has_failed_is_exchanged_once_there_is_room(
+    lab, tmp_path, daemon_pids, monkeypatch
+):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 3")
+    await lab.until_written(submission_id, counter)
+    [worker] = daemon_pids("worker")
+
+    with monkeypatch.context() as full:
+        full.setattr("slipway_node.aiida.engine.why_not_writable", lambda folder: f"{folder} is full")
+        with pytest.raises(EngineUnavailableError, match="is full"):
+            await lab.engine.health()
+        assert daemon_pids("worker") == [worker]
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+    assert worker not in daemon_pids("worker")
+
+
+def test_the_daemon_stands_where_nothing_lies_that_its_broker_could_remove(daemon_pids):
+    pids = [pid for word in ("start-circus", "broker", "worker") for pid in daemon_pids(word)]
+
+    [folder] = {Path(f"/proc/{pid}/cwd").readlink() for pid in pids}
+
+    assert list(folder.iterdir()) == []
 
 
 async def test_health_tells_of_daemon_and_workers(lab):

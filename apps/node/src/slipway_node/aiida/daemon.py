@@ -8,12 +8,14 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 
+from slipway_node.aiida import submission
 from slipway_node.aiida.profile import PROFILE
 from slipway_node.ports import EngineUnavailableError
 
 START_SECONDS = 60  # a cold start on two cores takes 8 s; a busy login node is given more
 STOP_SECONDS = 20
 END_SECONDS = 5.0  # for a process to go that was killed; one that waits for a dead file server does not
+EMPTY_FOLDER = "empty"
 LOOKS_AFTER_CHANGE = 2  # one may come while the broker has not noticed either
 
 
@@ -22,6 +24,7 @@ class Daemon:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        self.dropped: list[int] = []  # processes that no task is queued for, to be continued
         self._is_of_this_code = False
         self._worker_pids: frozenset[int] = frozenset()
         self._looks_due = 0
@@ -52,9 +55,10 @@ class Daemon:
         from aiida.engine.daemon.client import DaemonException
 
         self.stop()
+        self.dropped = submission.dropped()  # now, while nobody is at any
         _forget_where_the_broker_was()
         try:
-            self._client().start_daemon(number_workers=self._workers, timeout=START_SECONDS)
+            _in_an_empty_folder(self._client()).start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
             raise EngineUnavailableError(f"AiiDA's daemon does not start: {error}") from error
         _forget_broker()
@@ -106,6 +110,11 @@ class Daemon:
         _end_orphans()
         _forget_broker()
 
+    def kill(self) -> None:
+        """End the daemon outright; its workers' tasks and processes are taken up where they were at the next start."""
+        end_now(DaemonProcesses.now().all)
+        _forget_broker()
+
     def _is_of_other_code(self) -> bool:
         """Tell whether the daemon was started before an upgrade: it would run jobs by the old plugins."""
         client = self._client()
@@ -121,7 +130,7 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class DaemonProcesses:
-    """The processes (``psutil.Process``) of this profile's daemon but its supervisor, as they were at one look."""
+    """The processes (``psutil.Process``) of this profile's daemon, as they were at one look."""
 
     workers: list[Any]
     brokers: list[Any]
@@ -146,8 +155,27 @@ def end_now(processes: Sequence[Any]) -> bool:
     return not psutil.wait_procs(processes, timeout=END_SECONDS)[1]
 
 
+def _in_an_empty_folder(client: Any) -> Any:
+    """Have ``client`` start the daemon in a folder of its own, in which nothing lies.
+
+    When AiiDA's broker starts it removes the folder that ``broker.sockets`` names. A full disk leaves that file empty,
+    which to AiiDA 2.9 is the folder that the broker was started in.
+    """
+    from aiida.engine.daemon.client import DaemonClient
+    from aiida.manage.configuration import get_config
+
+    folder = Path(get_config().dirpath) / EMPTY_FOLDER
+    folder.mkdir(exist_ok=True)
+
+    def cmd_start_daemon(*arguments: Any) -> list[str]:
+        return ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *DaemonClient.cmd_start_daemon(client, *arguments)]
+
+    client.cmd_start_daemon = cmd_start_daemon
+    return client
+
+
 def _end_orphans() -> None:
-    """End what outlived a killed supervisor; nobody would ever stop it."""
+    """End what outlived a killed supervisor, or a stop; nobody would ever stop it."""
     orphans = DaemonProcesses.now().all
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -167,7 +195,7 @@ def _workers_lost_their_broker(processes: DaemonProcesses) -> bool:
 def _is_ours(process: Any, config_folder: Path) -> bool:
     """Tell a process of this profile's daemon by its command and by where its configuration lies, by whatever path."""
     words = process.info["cmdline"] or []
-    is_daemons = PROFILE in words and "daemon" in words and bool({"worker", "broker"} & set(words))
+    is_daemons = PROFILE in words and "daemon" in words and bool({"worker", "broker", "start-circus"} & set(words))
     is_supervisors = any(word.startswith("from circus import stats") for word in words)  # its count of load
     if not (is_daemons or is_supervisors):
         return False

@@ -27,7 +27,7 @@ from slipway_node.aiida import (
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
-from slipway_node.aiida.supervision import Supervision
+from slipway_node.aiida.supervision import BroughtBack, Supervision
 from slipway_node.aiida.thread import EngineThread
 from slipway_node.lock import AgentLock, LockHeldError, this_process
 from slipway_node.payloads import PwDocument, ShellDocument, load
@@ -41,7 +41,7 @@ from slipway_node.ports import (
     RefusedJobError,
 )
 from slipway_node.slurm.cluster import Cluster
-from slipway_node.storage import require_writable
+from slipway_node.storage import require_writable, why_not_writable
 
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
@@ -152,16 +152,43 @@ class AiidaEngine:
         now = asyncio.get_running_loop().time()
         if now - self._supervised_at >= SUPERVISE_SECONDS:
             self._supervised_at = now
-            done = await self._thread.run(self._supervision.look)
+            done = await self._thread.run(self._look_after)
             if done is not None:
                 _log.warning("engine_brought_back", what=done.what, why=done.why)
-            await self._thread.run(submission.see_to_what_gave_up)
 
     def _start(self) -> None:
         self._load()
         self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
+        self._get_over_a_full_disk()
         self._daemon.ensure_running()
+        self._continue_dropped()
+
+    def _look_after(self) -> BroughtBack | None:
+        self._get_over_a_full_disk()
+        done = self._supervision.look()
+        self._continue_dropped()
+        submission.see_to_what_gave_up()
+        return done
+
+    def _get_over_a_full_disk(self) -> None:
+        """Leave the daemon alone while the disk takes nothing, and end it then. Raises EngineUnavailableError.
+
+        A worker's session that a full disk has failed once is of no use any more.
+        """
+        reason = why_not_writable(self._home / "aiida")
+        if reason is not None:
+            self._thread.database_failed = True
+            raise EngineUnavailableError(reason)
+        if self._thread.database_failed:
+            self._daemon.kill()
+            self._thread.database_failed = False
+
+    def _continue_dropped(self) -> None:
+        """Continue what a daemon's workers had dropped before it was started anew; raises EngineUnavailableError."""
+        while self._daemon.dropped:
+            submission.hand_over(self._daemon.dropped[0])
+            del self._daemon.dropped[0]
 
     def _load(self) -> None:
         if not profile.exists(self._home):

@@ -68,6 +68,20 @@ def never_taken_up(execution_ids: Sequence[str]) -> list[tuple[int, datetime]]:
         end_transaction()
 
 
+def under_way() -> list[int]:
+    """Return the pks of processes that were taken up and have not ended, and could be continued."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    filters = {
+        "attributes.process_state": {"in": ["waiting", "running"]},
+        "attributes": {"has_key": ProcessNode.CHECKPOINT_KEY},
+    }
+    try:
+        return [int(pk) for pk in QueryBuilder().append(ProcessNode, filters=filters, project=["id"]).all(flat=True)]
+    finally:
+        end_transaction()
+
+
 def node_of(execution_id: str) -> Any:
     """Return the process node as the database has it now."""
     from aiida.orm import load_node

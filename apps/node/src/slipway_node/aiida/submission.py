@@ -176,6 +176,15 @@ def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[
     ]
 
 
+def dropped() -> list[int]:
+    """Return the pks of those under way for which no task is queued, as asked while no daemon runs.
+
+    A worker that a full disk fails in the middle of a process has done with its task, and the process has not ended.
+    """
+    queued = queued_process_pks()
+    return [pk for pk in queries.under_way() if pk not in queued]
+
+
 def kill_stored(pk: int) -> None:
     """Kill a process that no worker has; the caller has seen that it was left behind."""
     from aiida.manage.manager import get_manager
