@@ -25,6 +25,7 @@ SERVICES: dict[str, Callable[[], bool]] = {
     "aiida": lambda: importlib.util.find_spec("aiida") is not None,
     "slurm": lambda: _answers("sinfo", "-h"),
     "pw.x": lambda: shutil.which("pw.x") is not None,
+    "mount": lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "pnpm": lambda: shutil.which("pnpm") is not None,
 }
 

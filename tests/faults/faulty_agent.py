@@ -1,5 +1,6 @@
 """`slipway-node` with points between an agent's steps; arguments are the command's."""
 
+import os
 import sys
 import uuid
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import clocks
-from points import around, cross, cross_async, without
+from points import PATIENCE, around, cross, cross_async, without
 
 JOURNALED = {"record_leased", "record_acks", "record_launch", "record_events", "record_deliveries"}
 """The journal's writes, each a transaction; its reads are no steps."""
@@ -46,6 +47,14 @@ def _gateway() -> None:
     GatewayClient.lease = leased  # type: ignore[method-assign]
     around(GatewayClient, "ack", "gateway.ack")
     around(GatewayClient, "ingest", "gateway.ingest")
+
+
+def _patience() -> None:
+    from slipway_node import gateway_client
+
+    if seconds := os.environ.get(PATIENCE):
+        gateway_client.CALL_SECONDS = float(seconds)
+        gateway_client.GatewayClient._post.__kwdefaults__["wait_seconds"] = float(seconds)
 
 
 def _engine() -> None:
@@ -93,6 +102,7 @@ if __name__ == "__main__":
     from slipway_node.cli import main
 
     _unprotected()
+    _patience()
     _journal()
     _gateway()
     _engine()

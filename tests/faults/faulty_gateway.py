@@ -1,12 +1,21 @@
-"""`slipway-gateway` without what it protects a job by; arguments are the command's."""
+"""`slipway-gateway` without what it protects a job by, or with leases of another length; arguments are the command's."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import clocks
-from points import without
+from points import LEASE, without
+
+
+def _leases() -> None:
+    """Set how long leases are good; called before the gateway's own modules read it."""
+    from slipway_contracts import node_protocol
+
+    if seconds := os.environ.get(LEASE):
+        node_protocol.LEASE_SECONDS = float(seconds)
 
 
 def _unprotected() -> None:
@@ -18,6 +27,7 @@ def _unprotected() -> None:
 
 if __name__ == "__main__":
     clocks.keep_time()
+    _leases()
     from slipway_gateway.cli import main
 
     _unprotected()

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 from clocks import CLOCK, LOOK_SECONDS
 from director import Director
-from local_stack import BIN, Gateway, Node, Process, running, wait_until
+from local_stack import BIN, TENANT, Gateway, Node, Process, free_port, running, wait_until
 from points import ADDRESS, WITHOUT
 from product import Product, Stack
 
@@ -40,16 +40,25 @@ class Victim(StrEnum):
 
 @dataclass
 class FaultyNode(Node):
-    """A node whose agent crosses points."""
+    """A node whose agent crosses points. It may reach its gateway at another port, and its AiiDA be set otherwise."""
+
+    gateway_port: int | None = None
+    aiida_options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         argv = [sys.executable, str(HERE / "faulty_agent.py"), "run", "--home", str(self.home)]
         self.process = Process("node", argv, self.log, self.env)
 
+    def enroll(self, gateway: Gateway, *, tenant: str = TENANT, options: Sequence[str] = ()) -> None:
+        """Enrol at the port that the gateway is to be reached at."""
+        super().enroll(replace(gateway, port=self.gateway_port or gateway.port), tenant=tenant, options=options)
+        for option, value in self.aiida_options.items():
+            self.verdi("config", "set", option, value).check_returncode()
+
 
 @dataclass
 class FaultyGateway(Gateway):
-    """A gateway that may lack a protection."""
+    """A gateway that may lack a protection, and have short leases."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,19 +187,35 @@ def _commands(folder: Path, says: Path) -> None:
 
 
 @contextlib.contextmanager
-def laboratory(root: Path, *, without: str = "") -> Iterator[Laboratory]:
-    """Run a laboratory with its files under ``root``, and some protections taken out (points.py)."""
+def laboratory(
+    root: Path,
+    *,
+    without: str = "",
+    gateway_port: int | None = None,
+    reached_at: int | None = None,
+    env: Mapping[str, str] | None = None,
+    aiida_options: Mapping[str, str] | None = None,
+) -> Iterator[Laboratory]:
+    """Run a laboratory with its files under ``root``, and some protections taken out (points.py).
+
+    The gateway listens at ``gateway_port``, and the agent reaches it ``reached_at``; ``env`` is what both find in
+    their environment, and ``aiida_options`` what is set of the node's AiiDA.
+    """
     shared, commands, says = root / "shared", root / "bin", root / "slurm-says"
     shared.mkdir()
     _commands(commands, says)
     clocks = {of: root / f"clock-of-the-{of}" for of in ("node", "gateway")}
     with tempfile.TemporaryDirectory(prefix="slipway-") as short, Director(Path(short) / "director") as director:
         path = os.pathsep.join([str(commands), str(BIN), os.environ["PATH"]])
-        env = {ADDRESS: str(director.address), WITHOUT: without, CLOCK: str(clocks["node"]), "PATH": path}
+        common = {**(env or {}), WITHOUT: without}
         gateway = FaultyGateway(
-            root / "gateway", root / "gateway.log", env={WITHOUT: without, CLOCK: str(clocks["gateway"])}
+            root / "gateway",
+            root / "gateway.log",
+            gateway_port or free_port(),
+            env={**common, CLOCK: str(clocks["gateway"])},
         )
-        node = FaultyNode(root / "node", root / "node.log", env)
+        own = {ADDRESS: str(director.address), CLOCK: str(clocks["node"]), "PATH": path}
+        node = FaultyNode(root / "node", root / "node.log", {**common, **own}, reached_at, aiida_options or {})
         options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
         with running(gateway, node, options=options) as node_id:
             stack = Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared)

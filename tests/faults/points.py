@@ -17,6 +17,11 @@ ADDRESS = "SLIPWAY_FAULTS"
 WITHOUT = "SLIPWAY_WITHOUT"
 """The one with the protections that are taken out, to see that the faults then do harm; separated by blanks."""
 
+PATIENCE = "SLIPWAY_PATIENCE_SECONDS"
+"""The one with the seconds after which the agent gives a call to its gateway up."""
+LEASE = "SLIPWAY_LEASE_SECONDS"
+"""The one with the seconds after which the gateway's leases end."""
+
 LATER = 0
 """What ``cross`` returns where a step is to be done by and by, and not by the process that is at it."""
 

@@ -11,8 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from event_reader import listening
 from job_world import JobWorld
 from local_stack import Gateway
+from proxy import Fault, Proxy
 from signed_node import SignedNode
 
+from slipway import AsyncSlipway
+
+STATES = ("accepted", "running", "completed")
 KILLS = 20
 JOBS = 250
 CHANGES = 4 * JOBS  # submitted, accepted, running, completed
@@ -103,3 +107,27 @@ async def test_each_subscriber_sees_each_change_once_through_twenty_kills(tmp_pa
     assert [each.seen for each in subscribers] == [list(range(1, CHANGES + 1))] * SUBSCRIBERS
     assert [each.seen for each in of_job] == [[1, 2, 3, CHANGES]] * SUBSCRIBERS
     assert all(each.lost >= KILLS / 2 for each in subscribers)  # the kills were felt
+
+
+@pytest.mark.idempotency("projection-update")
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.HALF_CLOSED])
+async def test_a_reader_whose_link_fails_in_the_middle_is_told_each_change_once(tmp_path, fault):
+    gateway = Gateway(tmp_path / "data", tmp_path / "gateway.log")
+    gateway.start()
+    try:
+        world = JobWorld.at(gateway)
+        with Proxy(gateway.port, delay_seconds=0.0) as link:
+            strikes = [link.arm("/api/runtime/stream", fault, word) for word in (b'"running"', b'"completed"')]
+            product = AsyncSlipway(f"http://127.0.0.1:{link.port}", world.token)
+            working = asyncio.create_task(asyncio.to_thread(lambda: world.report(world.submit(), *STATES)))
+            async with product, asyncio.timeout(30):
+                told: list[int] = []
+                async for change in product.stream(after=0):
+                    told.append(change.change)
+                    if len(told) > len(STATES):
+                        break
+            await working
+    finally:
+        gateway.process.stop()
+    assert told == [1, 2, 3, 4]
+    assert any(strike.met.is_set() for strike in strikes)

@@ -1,0 +1,200 @@
+"""What a node stands on fails at a step of a job, on real AiiDA and Slurm: its disks, and the link to its gateway."""
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from laboratory import QUEUE, Laboratory, Victim, laboratory
+from local_stack import free_port, wait_until
+from points import PATIENCE
+from product import counting_job, effects_of
+from proxy import Fault, Proxy
+from small_disk import SmallDisk, small_disk
+
+pytestmark = [
+    pytest.mark.service("aiida"),
+    pytest.mark.service("slurm"),
+    pytest.mark.service("mount"),
+    pytest.mark.timeout(300),
+]
+
+REACHED_SECONDS = 40.0
+HOME_MIB, WORK_MIB = 64, 8
+PATIENCE_SECONDS, LEASE_WAIT_SECONDS = 2.0, 1.0
+LEASE_SECONDS = 2.0  # so that a command that was lost is offered again at once
+TOO_LATE_SECONDS = 5.0  # more than both
+LEASE, ACK, INGEST = "/commands:lease", "/commands:ack", "/events:batchIngest"
+GIVES_UP_AT_ONCE = {"transport.task_maximum_attempts": "2", "transport.task_retry_initial_interval": "1"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A laboratory whose node has its home and its work directory on small disks, and a link that can fail."""
+
+    lab: Laboratory
+    link: Proxy
+    home: SmallDisk
+    work: SmallDisk
+
+    def events(self, job_id: str) -> list[str]:
+        """Return what the product was told of the job, in order."""
+        entries = self.lab.stack.product.timeline(job_id)
+        return [entry["source_execution_state"] for entry in entries if entry["kind"] == "event"]
+
+    def log_has(self, event: str) -> bool:
+        """Tell whether the agent's log has a line of this event."""
+        return f'"event": "{event}"' in self.lab.stack.node.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    root = tmp_path_factory.mktemp("surroundings")
+    port = free_port()
+    env = {
+        PATIENCE: str(PATIENCE_SECONDS),
+        LEASE: str(LEASE_SECONDS),
+        "SLIPWAY_NODE_LEASE_WAIT_SECONDS": str(LEASE_WAIT_SECONDS),
+    }
+    with (
+        Proxy(port, delay_seconds=TOO_LATE_SECONDS) as link,
+        small_disk(root / "node", HOME_MIB) as home,
+        small_disk(root / "node" / "work", WORK_MIB) as work,
+        laboratory(root, gateway_port=port, reached_at=link.port, env=env, aiida_options=GIVES_UP_AT_ONCE) as lab,
+    ):
+        yield Node(lab, link, home, work)
+
+
+@contextlib.contextmanager
+def filled(disk: SmallDisk) -> Iterator[None]:
+    disk.fill()
+    try:
+        yield
+    finally:
+        disk.free()
+
+
+@contextlib.contextmanager
+def slurm_starting_nothing() -> Iterator[None]:
+    def update(*words: str) -> None:
+        subprocess.run(["scontrol", "update", "NodeName=ALL", *words], check=True, capture_output=True)
+
+    update("State=DRAIN", "Reason=test")
+    try:
+        yield
+    finally:
+        update("State=RESUME")
+
+
+def assert_failed_for_want_of_storage(node: Node, job_id: str) -> dict:
+    end = node.lab.stack.product.wait(job_id)
+    assert end["projection_state"] == "failed", end
+    assert (end["failure"]["code"], end["failure"]["retryable"]) == ("node_storage", True), end
+    assert str(node.work.folder) in end["failure"]["message"]
+    return end
+
+
+def test_a_full_work_directory_refuses_a_job_before_anything_is_stored(node: Node) -> None:
+    product = node.lab.stack.product
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    with filled(node.work):
+        refused = product.submit(uri, QUEUE)
+        assert_failed_for_want_of_storage(node, refused)
+    assert node.events(refused) == ["failed"]  # and no `accepted`: no process ever came to be
+    assert product.wait(product.submit(uri, QUEUE))["projection_state"] == "succeeded"
+    assert effects_of(effects) == ["began", "ended"]
+
+
+@pytest.mark.idempotency("execution-event")
+def test_an_upload_without_room_fails_the_job_the_same_after_the_journal_is_lost(node: Node) -> None:
+    held = node.lab.director.arm("before worker.upload")
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    assert held.reached(REACHED_SECONDS)
+    with filled(node.work):
+        held.release()
+        assert_failed_for_want_of_storage(node, job_id)
+    node.lab.kill(Victim.JOURNAL)
+    node.lab.restore(Victim.JOURNAL)
+    execution_id = node.lab.stack.product.projection(job_id)["execution_id"]
+    wait_until("the end is told again", lambda: ("failed", "delivered") in retold(node, execution_id))
+    assert retold(node, execution_id) == [("accepted", "delivered"), ("failed", "delivered")]  # and no conflict
+    assert node.events(job_id) == ["accepted", "failed"]
+    assert effects_of(effects) == []
+
+
+def retold(node: Node, execution_id: str) -> list[tuple[str, str]]:
+    """Return the execution's events in the node's own outbox: what each tells, and what became of it."""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(
+            sqlite3.connect(f"{(node.home.folder / 'journal.db').as_uri()}?mode=ro", uri=True)
+        ) as journal,
+    ):
+        rows = [(json.loads(body), state) for body, state in journal.execute("SELECT body, state FROM outbox")]
+        return [(event["state"], state) for event, state in rows if event["execution_id"] == execution_id]
+    return []
+
+
+def test_a_job_that_cannot_write_its_claim_does_nothing_and_fails(node: Node) -> None:
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    earlier = set(node.work.folder.rglob(".slipway-job-id"))
+    with slurm_starting_nothing():
+        job_id = node.lab.stack.product.submit(uri, QUEUE)
+        wait_until("Slurm has it", lambda: set(node.work.folder.rglob(".slipway-job-id")) > earlier)
+        node.work.fill()
+    try:
+        assert_failed_for_want_of_storage(node, job_id)
+    finally:
+        node.work.free()
+    [recorded] = set(node.work.folder.rglob(".slipway-job-id")) - earlier
+    assert list(recorded.parent.glob(".slipway-claim*")) == []
+    assert effects_of(effects) == []
+
+
+@pytest.mark.idempotency("execution-event")
+def test_a_full_home_makes_the_agent_wait_and_loses_nothing(node: Node) -> None:
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    held = node.lab.director.arm("before journal.record_leased")
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    assert held.reached(REACHED_SECONDS)
+    with filled(node.home):
+        held.release()
+        wait_until("the journal is not written", lambda: node.log_has("journal_not_written"))
+        held = node.lab.director.arm("before publish")
+    assert held.reached(REACHED_SECONDS)
+    with filled(node.home):
+        held.release()
+        wait_until("the results are not published", lambda: node.log_has("step_postponed"))
+    assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
+    assert node.lab.stack.node.process.running()
+    assert effects_of(effects) == ["began", "ended"]
+    assert node.events(job_id) == ["accepted", "running", "completed"]
+
+
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.parametrize(
+    ("at_lease", "at_ack", "at_ingest"),
+    [
+        (Fault.CUT, Fault.DELAYED, Fault.HALF_CLOSED),
+        (Fault.HALF_CLOSED, Fault.CUT, Fault.WITHHELD),
+        (Fault.DELAYED, Fault.HALF_CLOSED, Fault.CUT),
+    ],
+)
+def test_answers_that_the_agent_never_sees_change_nothing(
+    node: Node, at_lease: Fault, at_ack: Fault, at_ingest: Fault
+) -> None:
+    strikes = [
+        node.link.arm(LEASE, at_lease, telling=b"command_id"),
+        node.link.arm(ACK, at_ack),
+        node.link.arm(INGEST, at_ingest),
+    ]
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
+    assert all(strike.met.is_set() for strike in strikes)
+    assert effects_of(effects) == ["began", "ended"]
+    assert node.events(job_id) == ["accepted", "running", "completed"]
