@@ -1,4 +1,4 @@
-"""`slipway-gateway` without what it protects a job by, or with leases of another length; arguments are the command's."""
+"""`slipway-gateway` without a protection of a job, or with leases of another length; arguments are the command's."""
 
 import os
 import sys
