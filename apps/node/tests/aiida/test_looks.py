@@ -251,7 +251,7 @@ def test_what_has_long_rows_of_processes_is_not_asked_of_each(played):
 
 def test_workers_that_do_not_come_again_are_brought_back_with_the_daemon(played):
     played.workers = []
-    assert played.look(20) == [("worker", "it had ended, and its supervisor started no other")]
+    assert played.look(5) == [("worker", "it had ended, and its supervisor started no other")]
     assert played.restarts == 1
 
 
