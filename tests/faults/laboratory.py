@@ -113,8 +113,9 @@ class Laboratory:
         return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
 
     def slurm_waits_or_runs(self) -> bool:
-        """Tell whether a job of the node's is in the queue."""
-        asked = subprocess.run(["squeue", "-h", "-o", "%Z"], capture_output=True, text=True, check=True)
+        """Tell whether a job of the node's is in the queue, and not on its way out."""
+        command = ["squeue", "-h", "-t", "PENDING,CONFIGURING,RUNNING", "-o", "%Z"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=True)
         return str(self.stack.node.home.resolve()) in asked.stdout
 
     def _engine_is_back(self) -> bool:
