@@ -46,6 +46,7 @@ from slipway_node.storage import require_writable, why_not_writable
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
 KILL_SECONDS = 10.0
+ANSWER_SECONDS = 2.0  # nothing else is asked of AiiDA meanwhile; a worker that answers later does what it was told
 LOCK = "slipway-agent.lock"
 
 _log = structlog.get_logger(__name__)
@@ -270,7 +271,7 @@ def _kill(execution_id: str) -> bool:
         submission.kill_stored(pk)
     node = queries.node_of(execution_id)
     if not node.is_terminated:
-        kill_processes([node], timeout=KILL_SECONDS)
+        kill_processes([node], timeout=ANSWER_SECONDS)
     return bool(queries.node_of(execution_id).is_terminated)
 
 
