@@ -162,7 +162,11 @@ class AiidaEngine:
         self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
         self._get_over_a_full_disk()
-        self._daemon.ensure_running()
+        if queries.has_changed_in_the_future(datetime.now(UTC)):
+            # The clock was set back while no agent looked, and workers that were running then wait for its return.
+            self._daemon.restart()
+        else:
+            self._daemon.ensure_running()
         self._continue_dropped()
 
     def _look_after(self) -> BroughtBack | None:

@@ -1,11 +1,13 @@
 """Asking AiiDA's database: one query whatever the number of submissions, columns only, no objects kept."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipway_node.aiida.profile import end_transaction
 from slipway_node.aiida.verdicts import ProcessRow
+
+CORRECTION = timedelta(seconds=2)
 
 _COLUMNS = (
     "uuid",
@@ -99,6 +101,12 @@ def latest_change() -> Any:
         return query.first()
     finally:
         end_transaction()
+
+
+def has_changed_in_the_future(now: datetime) -> bool:
+    """Tell whether a process changed at a time that is yet to come, by more than a clock's correction."""
+    newest = latest_change()
+    return newest is not None and newest[0] - now > CORRECTION
 
 
 def _by_label(labels: Sequence[str], columns: list[str]) -> list[list[Any]]:
