@@ -109,6 +109,15 @@ AGENT_STEPS: dict[Flow, list[Step]] = {
 }
 WITHIN_THE_LAUNCH = ["after gateway.lease", "between launch.inputs and launch.process", "before launch.commit"]
 WITH_THE_ENGINE = ["before worker.upload", "before worker.submit", "after sbatch", "before worker.retrieve"]
+DONE_ONCE = {
+    (Deed.LATE_AND_FIRST, "before sbatch"),
+    (Deed.LATE_AND_SECOND, "before sbatch"),
+    (Deed.NONSENSE, "after sbatch"),
+    (Deed.SILENCE, "before worker.retrieve"),
+    (Deed.BEHIND, "before worker.retrieve"),
+    (Deed.AHEAD, "before worker.submit"),
+    (Deed.EXPIRED, "before gateway.ack"),
+}
 STATES_TO_CANCEL = {
     ("before journal.record_leased", 1),  # leased
     ("before fetch", 1),  # acked
@@ -184,17 +193,17 @@ def _deeds() -> Iterator[Case]:
 def each_boundary_once() -> list[Case]:
     """Return a case for each boundary between two steps, struck by who is at it, and those with the engine in it.
 
-    What stands after one of the agent's steps stands before the next. A cancel meets each state that a job can be in.
+    What stands after one of the agent's steps stands before the next. A cancel meets each state that a job can be in,
+    and what else is done is done once.
     """
     own = {Victim.AGENT, Victim.WORKER}
-    others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY, *ANSWERS}
-    everywhere = {Deed.LATE_AND_FIRST, Deed.LATE_AND_SECOND, *CLOCKS}
+    others = {Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY}
     agents = [case for case in cases() if case.what in own and not _is_after_a_step_of_the_agent(case)]
     return agents + [
         case
         for case in cases()
         if (case.what in others and case.point in WITH_THE_ENGINE)
-        or case.what in everywhere
+        or (case.what, case.point) in DONE_ONCE
         or (case.what is Deed.CANCELLED and (case.point, case.nth) in STATES_TO_CANCEL)
     ]
 
