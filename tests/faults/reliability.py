@@ -8,6 +8,7 @@ from statistics import median
 from matrix import MOVED_SECONDS, Case, Outcome
 
 BEGIN, END = "<!-- written by make faults -->", "<!-- end of what is written -->"
+BESIDE_BEGIN, BESIDE_END = "<!-- written by make faults, side by side -->", "<!-- end of what stands side by side -->"
 
 
 @dataclass(slots=True)
@@ -66,6 +67,27 @@ def summary(outcomes: Sequence[Outcome], stamp: str) -> str:
 
 def written_into(page: str, outcomes: Sequence[Outcome], stamp: str) -> str:
     """Return ``page`` with the counts and the table between its marks."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{summary(outcomes, stamp)}\n\n{table(cells_of(outcomes))}\n\n{END}{after}"
+    return _between(page, (BEGIN, END), f"{summary(outcomes, stamp)}\n\n{table(cells_of(outcomes))}")
+
+
+def side_by_side(page: str, pairs: Sequence[tuple[str, Sequence[Outcome], Sequence[Outcome]]], stamp: str) -> str:
+    """Return ``page`` with a table of faults, each with all protections and with the named one taken out."""
+    lines = [["taken out", "fault", "with it", "without it"], ["---"] * 4]
+    lines += [[name, str(bare[0].case), _told(whole), _told(bare)] for name, whole, bare in pairs]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _between(page, (BESIDE_BEGIN, BESIDE_END), f"{stamp}\n\n{text}")
+
+
+def _told(outcomes: Sequence[Outcome]) -> str:
+    """Return how many of the runs held, and what was found of the others."""
+    found = dict.fromkeys(
+        text.partition(": ")[0] if "lost" in text else text for each in outcomes for text in each.wrong
+    )
+    held = f"{sum(not each.wrong for each in outcomes)}/{len(outcomes)} held"
+    return "; ".join([held, *found])
+
+
+def _between(page: str, marks: tuple[str, str], text: str) -> str:
+    before, rest = page.split(marks[0])
+    _, after = rest.split(marks[1])
+    return f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}"

@@ -1,10 +1,12 @@
 """Run the matrix of faults on real Slurm and AiiDA, again and again in random orders; write docs/reliability.md.
 
 usage: make faults ARGS="[--runs N] [--seed S] [--at-once K] [--only WORDS] [--no-write]"
+       make faults ARGS="--side-by-side [--runs N] [--no-write]"
 
 N is how many runs in all: each case is run once before one is run again (each once, where N is not given). S gives the
 order (0). K stacks, each with a Slurm of its own, share them (1). WORDS take the cases whose name has them. Exit status
-1 where one went wrong. Needs root, for Slurm.
+1 where one went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for is run N
+times (2) with it and without. Needs root, for Slurm.
 """
 
 import argparse
@@ -25,7 +27,8 @@ from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
 from local_stack import StackError
 from matrix import Case, Outcome, cases, strike
-from reliability import summary, written_into
+from protections import MISSED_SECONDS, PROTECTIONS
+from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 PORT, PORTS_APART = 30817, 1000
@@ -83,6 +86,25 @@ def run_share(share: int, asked: argparse.Namespace) -> list[Outcome]:
     return [Outcome(chosen[name], wrong, moved, ended) for name, wrong, moved, ended in told]
 
 
+def compare(runs: int) -> list[tuple[str, list[Outcome], list[Outcome]]]:
+    """Run each protection's fault so often with all of them, and with that one taken out."""
+    pairs = []
+    with scheduler():
+        for protection in PROTECTIONS:
+            both: list[list[Outcome]] = []
+            for without in ("", protection.without):
+                with (
+                    tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder,
+                    laboratory(Path(folder), without=without) as lab,
+                ):
+                    both.append([strike(lab, protection.case, ended_seconds=MISSED_SECONDS) for _ in range(runs)])
+                print(
+                    f"{protection.name}: {'without' if without else 'with'} it: {both[-1]}", file=sys.stderr, flush=True
+                )
+            pairs.append((protection.name, both[0], both[1]))
+    return pairs
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -92,7 +114,15 @@ def main() -> int:
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", help="the cases whose name has these words")
     parser.add_argument("--no-write", action="store_true", help="leave docs/reliability.md as it is")
+    parser.add_argument("--side-by-side", action="store_true", help="with each protection, and without")
     asked = parser.parse_args()
+    if asked.side_by_side:
+        pairs = compare(asked.runs or 2)
+        page = side_by_side(PAGE.read_text(), pairs, stamp(asked.runs or 2, asked.seed, 1))
+        print(page.split(BESIDE_BEGIN)[1].split(BESIDE_END)[0])
+        if not asked.no_write:
+            PAGE.write_text(page)
+        return 1 if any(outcome.wrong for _, whole, _ in pairs for outcome in whole) else 0
     chosen = [case for case in cases() if asked.only in str(case)]
     if not chosen:
         parser.error(f"no case has {asked.only!r} in its name")

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from laboratory import QUEUE, Laboratory, Victim, laboratory
+from laboratory import QUEUE, Laboratory, laboratory
 from local_stack import wait_until
-from matrix import JOB_SECONDS, REACHED_SECONDS, Case, Deed, Flow, strike
+from matrix import JOB_SECONDS, REACHED_SECONDS, strike
 from product import counting_job, effects_of
+from protections import MISSED_SECONDS, PROTECTIONS, Protection
 from signed_node import SignedNode
 
 from slipway_node import keys
@@ -14,30 +15,12 @@ from slipway_node.home import Home
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm"), pytest.mark.timeout(300)]
 
-MISSED_SECONDS = 25.0  # with all protections in, none of these takes half of it
-WORKER_AFTER_SBATCH = Case(Flow.RUN, "after sbatch", Victim.WORKER)
-COMMITTED_LATE = Case(Flow.RUN, "before sbatch", Deed.LATE_AND_SECOND)
-AGENT_AFTER_LAUNCH = Case(Flow.RUN, "after launch.hand_over", Victim.AGENT)
-JOURNAL_AFTER_INGEST = Case(Flow.RUN, "after gateway.ingest", Victim.JOURNAL)
 
-
-@pytest.mark.parametrize(
-    ("without", "case", "harm"),
-    [
-        ("look-up claim following", WORKER_AFTER_SBATCH, ("doubled",)),  # all that makes it more than AiiDA's own
-        ("look-up", WORKER_AFTER_SBATCH, ("2 jobs at Slurm",)),  # and the claim keeps the second from doing anything
-        ("claim", COMMITTED_LATE, ("doubled",)),
-        ("labels", AGENT_AFTER_LAUNCH, ("doubled",)),
-        ("ids", JOURNAL_AFTER_INGEST, ("lost", "events")),
-    ],
-    ids=["stock AiiDA", "look-up", "claim", "labels", "ids"],
-)
-def test_a_protection_that_is_taken_out_is_missed(
-    tmp_path: Path, without: str, case: Case, harm: tuple[str, ...]
-) -> None:
-    with laboratory(tmp_path, without=without) as lab:
-        wrong = strike(lab, case, ended_seconds=MISSED_SECONDS).wrong
-    assert any(text.startswith(harm) for text in wrong), wrong
+@pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda protection: protection.name)
+def test_a_protection_that_is_taken_out_is_missed(tmp_path: Path, protection: Protection) -> None:
+    with laboratory(tmp_path, without=protection.without) as lab:
+        wrong = strike(lab, protection.case, ended_seconds=MISSED_SECONDS).wrong
+    assert any(text.startswith(protection.harm) for text in wrong), wrong
 
 
 def test_an_agent_whose_node_another_one_has_taken_launches_nothing(tmp_path: Path) -> None:
