@@ -105,18 +105,12 @@ class Laboratory:
             case Victim.WORKER | Victim.DAEMON | Victim.BROKER:
                 wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
 
-    def slurm_jobs(self) -> set[str]:
+    def slurm_jobs(self, states: str = "all") -> set[str]:
         """Return the ids of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm."""
-        command = ["squeue", "-h", "-t", "all", "-o", "%i|%Z"]
+        command = ["squeue", "-h", "-t", states, "-o", "%i|%Z"]
         asked = subprocess.run(command, capture_output=True, text=True, check=True)
         rows = (line.split("|") for line in asked.stdout.splitlines())
         return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
-
-    def slurm_waits_or_runs(self) -> bool:
-        """Tell whether a job of the node's is in the queue, and not on its way out."""
-        command = ["squeue", "-h", "-t", "PENDING,CONFIGURING,RUNNING", "-o", "%Z"]
-        asked = subprocess.run(command, capture_output=True, text=True, check=True)
-        return str(self.stack.node.home.resolve()) in asked.stdout
 
     def _engine_is_back(self) -> bool:
         return all(self.stack.node.engine_processes(word) for word in ("start-circus", "broker", "worker"))

@@ -49,6 +49,7 @@ CLOCK_POINTS = {
     Deed.AHEAD: ("before gateway.ack", "before worker.submit", "before worker.retrieve"),
     Deed.EXPIRED: ("before gateway.ack", "before gateway.ingest"),  # no lease is good for so long
 }
+GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
 
@@ -245,7 +246,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             ]
             return Outcome(case, lost, moved, ended_seconds)
         ended = time.monotonic() - back
-        wrong = list(_wrong(lab, case, job_id, effects, end))
+        wrong = list(_wrong(lab, case, job_id, effects, end, known))
         made = lab.slurm_jobs() - known
         if len(made) not in _jobs_allowed(case):
             wrong.append(f"{len(made)} jobs at Slurm")
@@ -314,8 +315,11 @@ def _jobs_allowed(case: Case) -> range:
             return range(1, 2)
 
 
-def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -> Iterator[str]:
-    """Yield what is not as it has to be: the job's own effects, its end, and what was told of it."""
+def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict, before: set[str]) -> Iterator[str]:
+    """Yield what is not as it has to be: the job's own effects, its end, and what was told of it.
+
+    A job of ``before`` is none of this case: a controller that was killed may take one that has ended for running.
+    """
     states = [each["source_execution_state"] for each in lab.stack.product.timeline(job_id) if each["kind"] == "event"]
     did, ended_as = effects_of(effects), end["projection_state"]
     told = ["accepted", "running"]
@@ -326,7 +330,7 @@ def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -
         if states not in ([], ["cancelled"], ["accepted", "cancelled"], [*told, "cancelled"]) or (did and not states):
             yield f"events: {states}"
         time.sleep(STILL_SECONDS)
-        if lab.slurm_waits_or_runs() or effects_of(effects) != did:
+        if lab.slurm_jobs(GOES_ON) - before or effects_of(effects) != did:
             yield f"doubled: a job went on after its cancellation was told: {effects_of(effects)}"
         return
     cancelled = case.flow is Flow.CANCEL
