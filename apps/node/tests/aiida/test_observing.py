@@ -17,5 +17,7 @@ def test_a_slurm_that_does_not_answer_is_asked_once_a_look():
     for job_id in ("7", "8"):
         with pytest.raises(UndecidedError, match="no route"):
             look.last_state(job_id, "/lab")
+        with pytest.raises(UndecidedError, match="no route"):
+            look.withdraw("/lab")
 
     assert len(asked) == 1

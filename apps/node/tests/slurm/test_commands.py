@@ -75,4 +75,6 @@ def test_a_job_state_is_read():
     ("told", "status"), [("ExitCode=74:0", 74), ("ExitCode=0:0", 0), ("ExitCode=0:53", None), ("JobState=FAILED", None)]
 )
 def test_what_a_job_ended_with_is_read_where_no_signal_ended_it(told, status):
-    assert commands.read_exit_status(f"JobId=7 JobName=x {told} DerivedExitCode=1:0") == status
+    answer = f"JobId=7 JobName=x JobState=FAILED {told} DerivedExitCode=1:0 WorkDir=/lab StdErr=/lab/err\n"
+    assert commands.read_exit_status(answer, "/lab") == status
+    assert commands.read_exit_status(answer, "/elsewhere") is None

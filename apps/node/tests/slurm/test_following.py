@@ -192,6 +192,17 @@ def test_a_job_that_runs_is_withdrawn_though_another_one_was_recorded(folder, be
     until(lambda: Cluster().job_state(begun) == "CANCELLED")
 
 
+def test_a_job_that_only_the_queue_misses_is_withdrawn(folder, begun):
+    assert withdrawn(folder, f"squeue() {{ {SILENCE}; }}\n") in (0, 75)  # the controller says first that it goes on
+    until(lambda: Cluster().job_state(begun) == "CANCELLED")
+    assert withdrawn(folder) == 0
+
+
+def test_a_folder_that_cannot_be_entered_is_not_said_to_be_gone(tmp_path):
+    (tmp_path / "file").touch()
+    assert withdrawn(tmp_path / "file") == 75
+
+
 @pytest.mark.parametrize("answer", [AWAY, NONSENSE])
 def test_where_slurm_cannot_be_asked_nothing_is_said_to_be_withdrawn(folder, begun, answer):
     assert withdrawn(folder, f"squeue() {{ {answer}; }}\n") == 75

@@ -80,6 +80,9 @@ class Keeping:
         except EngineUnavailableError as error:
             _log.warning("engine_not_asked", detail=str(error))
             self._context.sight.health = {"engine": "unavailable", "detail": str(error)}
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the agent, which jobs depend on
+            _log.exception("look_failed")
+            self._context.sight.health = {"engine": "unavailable", "detail": f"{type(error).__name__}: {error}"}
 
     async def let_go(self) -> None:
         """Stop the engine, also one whose start was cut short."""

@@ -6,10 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from slipway_node.aiida import collecting, placement, queries, submission, verdicts, work_directory
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
+
+_log = structlog.get_logger(__name__)
 
 STDERR_TAIL_CHARS = 800
 REASON_EXTRA = "slipway_scheduler_reason"
@@ -37,13 +41,13 @@ class Look:
         """Return what Cluster.last_state does; raises UndecidedError."""
         return self._ask(lambda: self._cluster.last_state(job_id, folder))
 
-    def exit_status(self, job_id: str) -> int | None:
+    def exit_status(self, job_id: str, folder: str) -> int | None:
         """Return what Cluster.exit_status does; raises UndecidedError."""
-        return self._ask(lambda: self._cluster.exit_status(job_id))
+        return self._ask(lambda: self._cluster.exit_status(job_id, folder))
 
     def withdraw(self, folder: str) -> bool:
-        """Do what Cluster.withdraw does."""
-        return self._unanswered is None and self._cluster.withdraw(folder)
+        """Do what Cluster.withdraw does; raises UndecidedError."""
+        return self._ask(lambda: self._cluster.withdraw(folder))
 
     def _ask(self, question: Callable[[], Told]) -> Told:
         if self._unanswered is None:
@@ -67,13 +71,15 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
     )
     if phase not in (Phase.FAILED, Phase.KILLED):
         return seen
-    if phase is Phase.KILLED and not _is_gone(row, look):
-        return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
     node = queries.node_of(row.uuid)
     try:
         reason = _scheduler_reason(node, row, look) if phase is Phase.FAILED else None
-    except verdicts.UndecidedError:
-        return replace(seen, phase=Phase.RETRIEVING, ended_at=None)
+        if phase is Phase.KILLED and not _is_gone(node, look):
+            return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
+    except (verdicts.UndecidedError, EngineUnavailableError, OSError) as error:
+        # Its own trouble, and none of the other executions'.
+        _log.warning("end_not_judged", execution_id=row.uuid, detail=str(error))
+        return replace(seen, phase=Phase.RETRIEVING if phase is Phase.FAILED else Phase.PENDING, ended_at=None)
     if (said := work_directory.told(node)) is not None:
         return replace(seen, phase=Phase.FAILED, failure=verdicts.without_storage(said))
     if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
@@ -82,10 +88,13 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
     return replace(seen, failure=verdicts.failure_of(row, reason, tail))
 
 
-def _is_gone(row: verdicts.ProcessRow, look: Look | None) -> bool:
-    """Tell whether nothing of a killed execution is left at Slurm, and cancel what is."""
-    folder = queries.node_of(row.uuid).base.attributes.get("remote_workdir", None)
-    return look is None or folder is None or look.withdraw(folder)
+def _is_gone(node: Any, look: Look | None) -> bool:
+    """Tell whether nothing of a killed execution is left at Slurm, and cancel what is; raises UndecidedError.
+
+    What was killed for want of storage never came to Slurm, and its folder takes no claim.
+    """
+    folder = node.base.attributes.get("remote_workdir", None)
+    return look is None or folder is None or work_directory.told(node) is not None or look.withdraw(folder)
 
 
 def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) -> str | None:

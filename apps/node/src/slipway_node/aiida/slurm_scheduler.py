@@ -10,12 +10,13 @@ from aiida.schedulers.plugins.slurm import SlurmScheduler
 from slipway_node.slurm.submit_once import (
     ENDED,
     NO_FOLDER_STATUS,
+    claim,
     claims_command,
     follow_command,
     submit_command,
 )
 
-UNCLAIMED_SECONDS = 10  # a job that has run for so long without a claim is not of our script
+CLAIMS_AT_ONCE = 200  # a command has a bounded length
 
 _STARTED = frozenset({JobState.RUNNING, JobState.SUSPENDED})
 
@@ -44,7 +45,7 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
                 found[job_id] = _waiting(job_id)
         self._counting.intersection_update(asked)
         started = {job_id for job_id, job in found.items() if job.job_state in _STARTED}
-        for job_id in self._not_counting({job_id: found[job_id] for job_id in started & asked - self._counting}):
+        for job_id in self._not_counting(started & asked - self._counting):
             found[job_id] = _waiting(job_id)
         return found if as_dict else list(found.values())
 
@@ -66,25 +67,29 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
         self._follow(calculation, job_id, counts)
         return False
 
-    def _not_counting(self, started: dict[str, JobInfo]) -> list[str]:
-        """Return those of the running jobs that do not hold their claim; where another one does, have that followed."""
-        calculations = _calculations_of(started)
-        if not calculations:
-            return []
-        folders = [calculation.get_remote_workdir() for calculation in calculations.values()]
-        status, told, complaint = self.transport.exec_command_wait(claims_command(folders))
-        if status != 0:
-            self.logger.warning("who holds the claims cannot be told: %s", complaint.strip())
-            return list(calculations)
+    def _not_counting(self, started: Collection[str]) -> list[str]:
+        """Return those of the running jobs that do not hold their claim; where another one does, have that followed.
+
+        A job without our script makes none.
+        """
         waiting = []
-        for (job_id, calculation), holder in zip(calculations.items(), told.splitlines(), strict=True):
-            seconds = started[job_id].wallclock_time_seconds or 0
-            if holder == job_id or (not holder and seconds > UNCLAIMED_SECONDS):
-                self._counting.add(job_id)
+        calculations = [*_calculations_of(started).items()]
+        for begin in range(0, len(calculations), CLAIMS_AT_ONCE):
+            some = calculations[begin : begin + CLAIMS_AT_ONCE]
+            command = claims_command([calculation.get_remote_workdir() for _, calculation in some])
+            status, told, complaint = self.transport.exec_command_wait(command)
+            holders = told.splitlines()
+            if status != 0 or len(holders) != len(some):
+                self.logger.warning("who holds the claims cannot be told: %s", complaint.strip())
+                waiting += [job_id for job_id, _ in some]
                 continue
-            waiting.append(job_id)
-            if holder:
-                self._follow(calculation, job_id, holder)
+            for (job_id, calculation), holder in zip(some, holders, strict=True):
+                if holder == job_id or (not holder and claim() not in (calculation.get_option("prepend_text") or "")):
+                    self._counting.add(job_id)
+                    continue
+                waiting.append(job_id)
+                if holder:
+                    self._follow(calculation, job_id, holder)
         return waiting
 
     def _follow(self, calculation: CalcJobNode, job_id: str, counts: str) -> None:

@@ -1,6 +1,7 @@
 """The folder that jobs run in: whether it can be written, and the processes that end because it cannot."""
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def lacked_by(paused: Sequence[Any]) -> list[Any]:
     return lacking + uploads
 
 
-def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str], int | None]) -> None:
+def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str, str], int | None]) -> None:
     """Write down where a job of Slurm failed since it could not write its claim, or anything at all.
 
     ``exit_status`` says what the job's script ended with, and raises what it may.
@@ -49,7 +50,7 @@ def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str]
     if (folder / CLAIM).exists():
         return
     reason = why_not_writable(path())
-    if reason is None and exit_status(job_id) == CLAIM_FAILED_STATUS:
+    if reason is None and exit_status(job_id, os.path.realpath(folder)) == CLAIM_FAILED_STATUS:
         reason = f"{folder} could not be written when the job began"
     if reason is not None:
         node.base.extras.set(_EXTRA, reason)

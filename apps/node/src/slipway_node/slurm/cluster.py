@@ -98,7 +98,11 @@ class Cluster:
             raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
 
     def withdraw(self, folder: str) -> bool:
-        """See to it that no job of this work directory waits or runs; tell whether that is so. May be repeated."""
+        """See to it that no job of this work directory waits or runs; tell whether that is so. May be repeated.
+
+        Raises EngineUnavailableError where no controller answers.
+        """
+        self._run(commands.PING)
         try:
             self._run(("bash", "-c", withdraw_command(folder)))
         except EngineUnavailableError as error:
@@ -106,10 +110,13 @@ class Cluster:
             return False
         return True
 
-    def exit_status(self, job_id: str) -> int | None:
-        """Return what the job's script ended with, None where that is forgotten; raises EngineUnavailableError."""
+    def exit_status(self, job_id: str, folder: str) -> int | None:
+        """Return what the script of the job in ``folder`` ended with, None where that is forgotten.
+
+        Raises EngineUnavailableError.
+        """
         try:
-            return self._ask(commands.job(job_id), commands.read_exit_status)
+            return self._ask(commands.job(job_id), lambda text: commands.read_exit_status(text, folder))
         except NotKnownError:
             return None
 

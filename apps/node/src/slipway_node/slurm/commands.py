@@ -14,7 +14,7 @@ QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name,Prio
 ENDS = frozenset(
     {
         *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY"),
-        *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "DEADLINE"),
+        *("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "DEADLINE", "REVOKED"),
     }
 )
 """Slurm's words for a job's end; what ends still (`COMPLETING`), or waits to run again, has another."""
@@ -163,8 +163,13 @@ def _require_whole(text: str) -> None:
         raise ValueError("cut short")
 
 
-def read_exit_status(text: str) -> int | None:
-    """Read the exit status in ``job``'s answer; None of one that a signal ended."""
+def read_exit_status(text: str, folder: str) -> int | None:
+    """Read the exit status in ``job``'s answer; None of one that a signal ended, or that works in another folder.
+
+    Raises ValueError.
+    """
+    if read_job_state(text, folder) is None:
+        return None
     found = re.search(r"\bExitCode=(\d+):0\b", text)
     return int(found.group(1)) if found else None
 

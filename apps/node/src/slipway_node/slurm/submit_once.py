@@ -14,14 +14,16 @@ An answer of Slurm's that is not understood is none: the step ends with TRY_AGAI
 import shlex
 from collections.abc import Sequence
 
+from slipway_node.slurm.commands import ENDS
+
 LOCK_SECONDS = 120
-WITHDRAWAL_LOCK_SECONDS = 5  # who withdraws comes again
 NO_FOLDER_STATUS = 66  # sysexits' EX_NOINPUT
 CLAIM_FAILED_STATUS = 74  # sysexits' EX_IOERR
 TRY_AGAIN_STATUS = 75  # sysexits' EX_TEMPFAIL: AiiDA submits nothing and tries again later
 ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
 
+_PATIENTLY = f"-w {LOCK_SECONDS}"
 _NOBODY = "nobody"  # holds the claim of what was withdrawn
 CLAIM = ".slipway-claim"
 _JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", CLAIM, ".slipway-intent", ".slipway-lock"
@@ -29,17 +31,14 @@ _JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", CLAIM, ".slipway-intent", "
 # Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
 # where the controller came back with no state at all, that it was cancelled and never started; one that somebody
 # cancels before it runs has a start.
-_ENDED_STATES = (
-    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"),
-    *("PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED"),
-)
+_ENDED_STATES = tuple(sorted(ENDS))
 _ENDED = f"^({'|'.join(_ENDED_STATES)})"
 _APART_SECONDS = 60  # that accounting's clock may be before or behind this machine's
 
 
-def _locked(seconds: int) -> str:
-    """Return what waits so long for the lock on the current directory; it is held until the shell ends."""
-    return f"exec 9>>{_LOCK} && flock -w {seconds} 9 || exit {TRY_AGAIN_STATUS}\n"
+def _locked(wait: str) -> str:
+    """Return what locks the current directory until the shell ends, waiting as `flock` is told."""
+    return f"exec 9>>{_LOCK} && flock {wait} 9 || exit {TRY_AGAIN_STATUS}\n"
 
 
 _PARTS = f"""
@@ -76,7 +75,7 @@ by_accounting() {{
   understood "$rows" || return
   printf '%s\\n' "$rows" | awk -F'|' '$2 ~ /{_ENDED}/ && $4 ~ /^[0-9]/'
 }}
-here() {{ awk -F'|' -v here="$(pwd -P)" '$3 == here {{ print $1 "|" $2 }}'; }}
+here() {{ here=$(pwd -P) awk -F'|' '$3 == ENVIRON["here"] {{ print $1 "|" $2 }}'; }}
 known() {{
   jobs=$(by_controller) || exit {TRY_AGAIN_STATUS}
   found=$(printf '%s\\n' "$jobs" | here)
@@ -104,7 +103,7 @@ def submit_command(script: str) -> str:
 
     It prints ``Submitted batch job N`` as `sbatch` does, and where that fails ends with its status and words.
     """
-    return f"""{_locked(LOCK_SECONDS)}{_PARTS}script={script}
+    return f"""{_locked(_PATIENTLY)}{_PARTS}script={script}
 id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
   if [ -e {_INTENT} ]; then
@@ -130,7 +129,7 @@ def follow_command(job_id: str, script: str, folder: str) -> str:
     with NO_FOLDER_STATUS where there is no folder, and with another status where it cannot be told now.
     """
     return f"""cd {shlex.quote(folder)} || exit {NO_FOLDER_STATUS}
-{_locked(LOCK_SECONDS)}{_PARTS}script={script} id={job_id}
+{_locked(_PATIENTLY)}{_PARTS}script={script} id={job_id}
 claim=$(cat {_CLAIM} 2>/dev/null)
 if [ -z "$claim" ]; then
   known
@@ -176,17 +175,25 @@ def withdraw_command(folder: str) -> str:
     nobody, unless a job has done so; and every job of it is cancelled. Ends with TRY_AGAIN_STATUS where it cannot be
     told that none is left.
     """
-    return f"""cd {shlex.quote(folder)} 2>/dev/null || exit 0
-{_locked(WITHDRAWAL_LOCK_SECONDS)}{_PARTS}
-active() {{
-  jobs=$(by_controller) || exit {TRY_AGAIN_STATUS}
-  printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
+    return f"""cd {shlex.quote(folder)} 2>/dev/null || {{
+  LC_ALL=C stat {shlex.quote(folder)} 2>&1 | grep -q 'No such file' && exit 0 || exit {TRY_AGAIN_STATUS}
 }}
-(set -C; echo {_NOBODY} > {_CLAIM}) 2>/dev/null
-left=$(active) || exit
+{_locked("-n")}{_PARTS}
+active() {{
+  jobs=$(by_controller) || return
+  printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
+  for id in $(head -qn 1 {CLAIM} {_JOB_ID} 2>/dev/null | grep -xE '[0-9]+' | sort -u); do
+    state=$(state_of "$id") || return
+    printf '%s\\n' "$state" | grep -qE '{_ENDED}|^COMPLETING|^$' || echo "$id"
+  done
+}}
+echo {_NOBODY} > {CLAIM}.{_NOBODY} && ln {CLAIM}.{_NOBODY} {CLAIM} 2>/dev/null
+rm -f {CLAIM}.{_NOBODY}
+[ -s {CLAIM} ] || exit {TRY_AGAIN_STATUS}
+left=$(active) || exit {TRY_AGAIN_STATUS}
 [ -n "$left" ] || exit 0
 scancel $left
-left=$(active) || exit
+left=$(active) || exit {TRY_AGAIN_STATUS}
 [ -z "$left" ] || exit {TRY_AGAIN_STATUS}
 """
 
