@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from slipway_node.aiida import supervision, zeromq_broker
+from slipway_node.aiida import brokers, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 
@@ -95,7 +95,7 @@ class Played:
     def free_tasks_of_dead_workers(self, workers) -> None:
         pass
 
-    # as the machine, the broker and AiiDA's process controller
+    # as the machine and AiiDA's process controller
 
     def end_now(self, processes) -> bool:
         self.ended += [process.pid for process in processes]
@@ -117,11 +117,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     now = classmethod(lambda _: DaemonProcesses(parts.workers, parts.brokers, [*parts.workers, *parts.brokers]))
     monkeypatch.setattr(DaemonProcesses, "now", now)
     monkeypatch.setattr(supervision, "end_now", parts.end_now)
-    monkeypatch.setattr(zeromq_broker, "seconds_since_its_last_word", lambda: parts.broker_age)
-    monkeypatch.setattr(zeromq_broker, "workers_it_knows", lambda: parts.known)
-    monkeypatch.setattr(zeromq_broker, "processes_in_work", lambda: parts.in_work)
-    monkeypatch.setattr(zeromq_broker, "answers", lambda _: parts.broker_answers)
-    manager = SimpleNamespace(get_process_controller=lambda: parts)
+    broker = brokers.ZeroMq()
+    monkeypatch.setattr(broker, "seconds_since_its_last_word", lambda: parts.broker_age)
+    monkeypatch.setattr(broker, "workers_it_knows", lambda: parts.known)
+    monkeypatch.setattr(broker, "processes_in_work", lambda: parts.in_work)
+    monkeypatch.setattr(broker, "answers", lambda _: parts.broker_answers)
+    monkeypatch.setattr(brokers, "of_profile", lambda: broker)
+    manager = SimpleNamespace(get_communicator=lambda: None, get_process_controller=lambda: parts)
     monkeypatch.setattr("aiida.manage.manager.get_manager", lambda: manager)
     return parts
 
@@ -132,6 +134,7 @@ def test_what_is_well_is_left_alone_and_told_so(played):
         "daemon": "running",
         "workers": 1,
         "workers_wanted": 1,
+        "broker_kind": "zeromq",
         "broker": "running",
         "brought_back": 0,
     }

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 
-from slipway_node.aiida import submission
+from slipway_node.aiida import brokers, submission
 from slipway_node.aiida.profile import PROFILE
 from slipway_node.ports import EngineUnavailableError
 
@@ -43,7 +43,7 @@ class Daemon:
         """Return why the daemon has to be started anew, or None; deafness is another matter."""
         if not self.runs():
             return "its supervisor was gone"
-        if _workers_lost_their_broker(processes):
+        if brokers.of_profile().is_lost_for(processes.workers, processes.brokers):
             return "a worker had lost its broker"
         if not self._is_of_this_code and self._is_of_other_code():
             return "it was started before an upgrade"
@@ -56,12 +56,12 @@ class Daemon:
 
         self.stop()
         self.dropped = submission.dropped()  # now, while nobody is at any
-        _forget_where_the_broker_was()
+        brokers.of_profile().before_the_daemon_starts()
         try:
             _in_an_empty_folder(self._client()).start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
             raise EngineUnavailableError(f"AiiDA's daemon does not start: {error}") from error
-        _forget_broker()
+        brokers.disconnect()
         self._is_of_this_code = True
 
     def answers(self, timeout_seconds: int) -> bool:
@@ -81,17 +81,13 @@ class Daemon:
                 end_now([psutil.Process(self._client().get_daemon_pid())])
 
     def free_tasks_of_dead_workers(self, workers: Iterable[Any]) -> None:
-        """Have the broker look for dead workers again, some times after a worker was exchanged.
-
-        It looks when a connection ends, and that may be an instant too early to find the very one that did: it then
-        keeps the worker's tasks for a worker that is no more. Another connection's end makes it look again.
-        """
+        """Have the broker see to it, some times after a worker was exchanged."""
         pids = frozenset(worker.pid for worker in workers)
         if pids != self._worker_pids:
             self._worker_pids, self._looks_due = pids, LOOKS_AFTER_CHANGE
         if self._looks_due:
             self._looks_due -= 1
-            _connect_and_leave()
+            brokers.of_profile().after_a_worker_died()
 
     def runs(self) -> bool:
         """Tell whether the daemon's supervisor is alive; a pid file left by a kill or a reboot does not count."""
@@ -108,12 +104,12 @@ class Daemon:
             except DaemonException:
                 self.end_supervisor()
         _end_orphans()
-        _forget_broker()
+        brokers.disconnect()
 
     def kill(self) -> None:
         """End the daemon outright; its workers' tasks and processes are taken up where they were at the next start."""
         end_now(DaemonProcesses.now().all)
-        _forget_broker()
+        brokers.disconnect()
 
     def _is_of_other_code(self) -> bool:
         """Tell whether the daemon was started before an upgrade: it would run jobs by the old plugins."""
@@ -186,12 +182,6 @@ def _end_orphans() -> None:
             process.kill()
 
 
-def _workers_lost_their_broker(processes: DaemonProcesses) -> bool:
-    """Tell whether a worker is older than the broker: it was connected to another, and never connects again."""
-    oldest_worker = min((it.info["create_time"] for it in processes.workers), default=float("inf"))
-    return max((it.info["create_time"] for it in processes.brokers), default=float("inf")) > oldest_worker
-
-
 def _is_ours(process: Any, config_folder: Path) -> bool:
     """Tell a process of this profile's daemon by its command and by where its configuration lies, by whatever path."""
     words = process.info["cmdline"] or []
@@ -203,30 +193,3 @@ def _is_ours(process: Any, config_folder: Path) -> bool:
         return config_folder.samefile(process.environ()["AIIDA_PATH"])
     except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError, OSError):
         return False
-
-
-def _forget_where_the_broker_was() -> None:
-    """Remove what a killed broker left: a worker that starts before the new one would connect there, and stay deaf."""
-    from aiida.manage.manager import get_manager
-
-    broker = get_manager().get_broker()
-    for file in (broker._service_sockets_file, broker._service_pid_file, broker._service_status_file):  # noqa: SLF001 - no public word
-        file.unlink(missing_ok=True)
-
-
-def _connect_and_leave() -> None:
-    """Have a connection to the broker and end it; the next use connects anew."""
-    from aiida.manage.manager import get_manager
-
-    with contextlib.suppress(ConnectionError):  # it is not up: it knows of no workers
-        get_manager().get_communicator()
-    _forget_broker()
-
-
-def _forget_broker() -> None:
-    """Drop the connection to a broker that went down with its daemon; the next use connects to the new one."""
-    from aiida.manage.manager import get_manager
-
-    manager = get_manager()
-    manager.reset_broker()
-    manager.reset_runner()

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from slipway_contracts.node_policy import NodePolicy
 from slipway_node.aiida import (
+    brokers,
     codes,
     collecting,
     observing,
@@ -167,13 +168,15 @@ class AiidaEngine:
             self._daemon.restart()
         else:
             self._daemon.ensure_running()
-        self._continue_dropped()
+        with contextlib.suppress(EngineUnavailableError):  # else at a look, when there is a broker
+            self._continue_dropped()
 
     def _look_after(self) -> BroughtBack | None:
         self._get_over_a_full_disk()
         done = self._supervision.look()
-        self._continue_dropped()
-        submission.see_to_what_gave_up()
+        with contextlib.suppress(EngineUnavailableError):  # what no broker takes now it is told at a later look
+            self._continue_dropped()
+            submission.see_to_what_gave_up()
         return done
 
     def _get_over_a_full_disk(self) -> None:
@@ -275,7 +278,8 @@ def _kill(execution_id: str) -> bool:
         submission.kill_stored(pk)
     node = queries.node_of(execution_id)
     if not node.is_terminated:
-        kill_processes([node], timeout=ANSWER_SECONDS)
+        with brokers.connected():
+            kill_processes([node], timeout=ANSWER_SECONDS)
     return bool(queries.node_of(execution_id).is_terminated)
 
 

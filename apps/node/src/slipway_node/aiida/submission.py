@@ -1,16 +1,14 @@
 """Storing a process with its label and envelope, and handing it to the daemon."""
 
 import contextlib
-import json
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from slipway_node.aiida import queries, verdicts, work_directory
+from slipway_node.aiida import brokers, queries, verdicts, work_directory
 from slipway_node.ports import EngineUnavailableError, Envelope
 
 PLAY_SECONDS = 5.0
@@ -39,27 +37,23 @@ def store(process: str, inputs: dict[str, Any], description: str) -> Any:
     there is no broker.
     """
     from aiida.engine.utils import instantiate_process
-    from aiida.manage.manager import get_manager
     from aiida.plugins import CalculationFactory
 
-    manager = get_manager()
-    try:
-        runner = manager.get_runner()
-    except ConnectionError as error:
-        raise EngineUnavailableError(f"AiiDA's broker is not up: {error}") from error
-    storage, process_class = manager.get_profile_storage(), CalculationFactory(process)
-    with _writing(storage):
-        for node in _unstored(inputs):
-            node.store()
-    instance = None
-    try:
+    with brokers.connected() as manager:
+        runner, storage = manager.get_runner(), manager.get_profile_storage()
+        process_class = CalculationFactory(process)
         with _writing(storage):
-            instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
-            instance.node.description = description
-    finally:
-        if instance is not None:  # its number is given to the next one where this one was not stored: let go of it
-            instance.close()
-    return instance.node
+            for node in _unstored(inputs):
+                node.store()
+        instance = None
+        try:
+            with _writing(storage):
+                instance = instantiate_process(runner, process_class, **inputs)  # writes its checkpoint as it is made
+                instance.node.description = description
+        finally:
+            if instance is not None:  # its number is given to the next one where this one was not stored: let go of it
+                instance.close()
+        return instance.node
 
 
 def _unstored(inputs: dict[str, Any]) -> Iterator[Any]:
@@ -117,12 +111,8 @@ def _writing(storage: Any) -> Iterator[None]:
 
 def hand_over(pk: int) -> None:
     """Queue the stored process for the daemon; raises EngineUnavailableError where the broker cannot be reached."""
-    from aiida.manage.manager import get_manager
-
-    try:
-        get_manager().get_process_controller().continue_process(pk, nowait=False, no_reply=True)
-    except Exception as error:  # the communicator raises what its transport raises
-        raise EngineUnavailableError(f"AiiDA's broker does not take the process: {error}") from error
+    with brokers.connected() as manager:
+        manager.get_process_controller().continue_process(pk, nowait=False, no_reply=True)
 
 
 def see_to_what_gave_up() -> None:
@@ -143,37 +133,44 @@ def see_to_what_gave_up() -> None:
     paused = QueryBuilder().append(ProcessNode, filters=filters).all(flat=True)
     lacking = work_directory.lacked_by(paused)
     others = [node for node in paused if node not in lacking]
-    if lacking:
-        kill_processes(lacking, timeout=PLAY_SECONDS)
-    if others:
-        play_processes(others, timeout=PLAY_SECONDS)
+    if paused:
+        with brokers.connected():
+            if lacking:
+                kill_processes(lacking, timeout=PLAY_SECONDS)
+            if others:
+                play_processes(others, timeout=PLAY_SECONDS)
 
 
 def seal(execution_ids: Sequence[str]) -> bool:
     """Seal processes that have ended and that nobody is at; tell whether there were any.
 
-    One whose task is still queued is left to the worker that takes it up.
+    One whose task is still queued is left to the worker that takes it up; all of them where that is not known.
     """
-    queued = queued_process_pks() if execution_ids else set()
-    nodes = [node for node in map(queries.node_of, execution_ids) if node.pk not in queued]
-    for node in nodes:
-        node.seal()
-    return bool(nodes)
+    nodes = {node.pk: node for node in map(queries.node_of, execution_ids)}
+    if not nodes:
+        return False
+    try:
+        free = nodes.keys() - brokers.of_profile().in_hand(nodes.keys())
+    except EngineUnavailableError:
+        return False
+    for pk in free:
+        nodes[pk].seal()
+    return bool(free)
 
 
 def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[int]:
     """Return the pks of those that were stored and never taken up, and for which no task is queued.
 
-    Continuing one that is queued or in work runs it twice. The queue is looked at before the processes: a task that is
-    taken up and done between the two looks has changed its process by the second.
+    Continuing one that is queued or in work runs it twice. The broker is asked before the processes are looked at once
+    more: a task that is taken up and done between the two has changed its process by then. Raises
+    EngineUnavailableError.
     """
-    queued = queued_process_pks()
     settled = (time.time() if now is None else now) - SETTLE_SECONDS
-    return [
-        pk
-        for pk, created_at in queries.never_taken_up(execution_ids)
-        if pk not in queued and created_at.timestamp() < settled
-    ]
+    waiting = {pk for pk, created_at in queries.never_taken_up(execution_ids) if created_at.timestamp() < settled}
+    if not waiting:
+        return []
+    free = waiting - brokers.of_profile().in_hand(waiting)
+    return [pk for pk, _ in queries.never_taken_up(execution_ids) if pk in free]
 
 
 def dropped() -> list[int]:
@@ -181,35 +178,16 @@ def dropped() -> list[int]:
 
     A worker that a full disk fails in the middle of a process has done with its task, and the process has not ended.
     """
-    queued = queued_process_pks()
-    return [pk for pk in queries.under_way() if pk not in queued]
+    under_way = queries.under_way()
+    in_hand = brokers.of_profile().in_hand(under_way)
+    return [pk for pk in under_way if pk not in in_hand]
 
 
 def kill_stored(pk: int) -> None:
     """Kill a process that no worker has; the caller has seen that it was left behind."""
-    from aiida.manage.manager import get_manager
     from plumpy.persistence import LoadSaveContext
 
-    manager = get_manager()
-    instance = manager.get_persister().load_checkpoint(pk).unbundle(LoadSaveContext(runner=manager.get_runner()))
-    instance.kill("cancelled before it was taken up", force_kill=True)  # there is no scheduler job to cancel
-    instance.close()
-
-
-def queued_process_pks() -> set[int]:
-    """Return the processes that have a task in the broker's queue, waiting or in work.
-
-    The task files are read, never opened as AiiDA's queue: to do so moves the tasks in work back to waiting.
-    """
-    from aiida.manage.manager import get_manager
-
-    broker = get_manager().get_broker()
-    queue = Path(broker._storage_path) / "tasks"  # noqa: SLF001 - AiiDA has no read-only look into it
-    pks: set[int] = set()
-    for file in [*queue.glob("pending/*.json"), *queue.glob("processing/*.json"), *queue.glob("pending/*.json")]:
-        try:
-            task = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:  # moved or done since the listing; a moved one is met again in the later listings
-            continue
-        pks.add(int(task.get("body", {}).get("args", {}).get("pid", -1)))
-    return pks
+    with brokers.connected() as manager:
+        instance = manager.get_persister().load_checkpoint(pk).unbundle(LoadSaveContext(runner=manager.get_runner()))
+        instance.kill("cancelled before it was taken up", force_kill=True)  # there is no scheduler job to cancel
+        instance.close()

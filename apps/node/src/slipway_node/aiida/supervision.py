@@ -6,6 +6,7 @@ long it has not answered. What is deaf is killed, and nothing else but what cann
 scheduler run on, and the broker gives the tasks of a killed worker to the next one, which goes on from the checkpoint.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,9 +18,10 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 from pydantic import JsonValue
 
-from slipway_node.aiida import zeromq_broker
+from slipway_node.aiida import brokers
 from slipway_node.aiida.daemon import START_SECONDS, Daemon, DaemonProcesses, end_now
 from slipway_node.aiida.silence import Silences
+from slipway_node.ports import EngineUnavailableError
 
 SUPERVISOR_SECONDS = 15.0  # it answers in some milliseconds, whatever its workers do
 SUPERVISOR_ASK_SECONDS = 2
@@ -94,12 +96,13 @@ class Supervision:
 
     def health(self) -> dict[str, JsonValue]:
         """Return how daemon, broker and workers are, and what was last brought back and why."""
-        silent, processes = self._silences.told(), DaemonProcesses.now()
+        silent, processes, broker = self._silences.told(), DaemonProcesses.now(), brokers.of_profile()
         told: dict[str, JsonValue] = {
             "daemon": _word(alive=self._daemon.runs(), silent=DAEMON in silent),
             "workers": len(processes.workers),
             "workers_wanted": self._daemon.workers_wanted,
-            "broker": _word(alive=bool(processes.brokers), silent=BROKER in silent),
+            "broker_kind": broker.kind,
+            "broker": _word(alive=broker.is_up(processes.brokers), silent=BROKER in silent),
             "brought_back": self._count,
         }
         if silent:
@@ -129,13 +132,14 @@ class Supervision:
         heard = self._daemon.answers(SUPERVISOR_ASK_SECONDS)
         return self._lasts(DAEMON, None if heard else "its supervisor does not answer", SUPERVISOR_SECONDS)
 
-    def _broker_is_deaf(self, brokers: Sequence[Any]) -> bool:
+    def _broker_is_deaf(self, processes: Sequence[Any]) -> bool:
         """Tell whether the broker's loop has stood still, and does so when it is spoken to."""
-        age = zeromq_broker.seconds_since_its_last_word()
-        # One that has not said anything yet may be starting.
-        heard = all(map(_is_young, brokers)) if age is None else age < BROKER_STALE_SECONDS
+        broker = brokers.of_profile()
+        age = broker.seconds_since_its_last_word()
+        # One that has not said anything yet may be starting, or be none of the daemon's processes.
+        heard = all(map(_is_young, processes)) if age is None else age < BROKER_STALE_SECONDS
         lasts = self._lasts(BROKER, None if heard else "it gives no sign of life", BROKER_SECONDS)
-        return lasts and not zeromq_broker.answers(BROKER_ASK_SECONDS)
+        return lasts and not broker.answers(BROKER_ASK_SECONDS)
 
     def _replaced(self, workers: Sequence[Any]) -> tuple[str, str] | None:
         """Notice that the supervisor has put another worker in the place of one that ended."""
@@ -185,7 +189,7 @@ class Supervision:
         young may not have come to it yet.
         """
         old = [worker for worker in workers if not _is_young(worker)]
-        known = zeromq_broker.workers_it_knows()
+        known = brokers.of_profile().workers_it_knows()
         few = known is not None and known < len(old)
         why = f"the broker knows {known} of {len(old)}" if few else None
         lasts = self._lasts("connection of workers", why, CUT_OFF_SECONDS)
@@ -201,7 +205,7 @@ class Supervision:
         now = self._clock()
         if now - self._asked_at < PROCESS_ASK_SECONDS:
             return [], why
-        in_work = zeromq_broker.processes_in_work()
+        in_work = brokers.of_profile().processes_in_work()
         silent = {pk for pk, answer in self._asked.items() if pk in in_work and not _is_answered(answer)}
         if len(workers) == 1 and len(silent) < len(self._asked):
             silent = set()
@@ -220,7 +224,7 @@ class Supervision:
                 PROCESS_SECONDS,
             )
         ]
-        if hung and not zeromq_broker.answers(BROKER_ASK_SECONDS):
+        if hung and not brokers.of_profile().answers(BROKER_ASK_SECONDS):
             # Through a broker that is deaf nobody is heard: it is the broker's turn, and the workers' anew after it.
             self._asked, self._silent = {}, set()
             return [], why
@@ -228,17 +232,16 @@ class Supervision:
 
     def _ask(self, in_work: frozenset[int], first: set[int]) -> None:
         """Ask some of the processes in work how they are, those again that were silent."""
-        from aiida.manage.manager import get_manager
-
         others = sorted(in_work - first)
         # Not a secret, only never the same ones alone.
         chosen = random.sample(others, min(len(others), PROCESSES_ASKED))
         self._asked = {}
-        try:
-            controller = get_manager().get_process_controller()
+        with (
+            contextlib.suppress(EngineUnavailableError),
+            brokers.connected() as manager,
+        ):  # else the broker is looked at
+            controller = manager.get_process_controller()
             self._asked = {pk: controller.get_status(pk) for pk in [*first, *chosen][:PROCESSES_ASKED]}
-        except (ConnectionError, RuntimeError, TimeoutError):  # no connection: it is the broker that is looked at
-            return
 
     def _lasts(self, what: str, why: str | None, seconds: float) -> bool:
         """Note why ``what`` is silent, or (None) that it is not; tell whether it has been silent for so long."""

@@ -1,0 +1,197 @@
+"""AiiDA's broker, of whichever kind the profile has: the rest of the node does not ask which."""
+
+import contextlib
+import json
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from slipway_node.ports import EngineUnavailableError
+
+ZEROMQ = "core.zeromq"
+NOBODY = "slipway-is-anybody-there"  # the broker answers at once that it knows no such process
+
+
+class Broker(Protocol):
+    """What the node asks of its broker, besides what AiiDA does with it."""
+
+    kind: str
+
+    def in_hand(self, pks: Collection[int]) -> set[int]:
+        """Return those that have a task, waiting or in work. Raises EngineUnavailableError where that is not known."""
+        ...
+
+    def processes_in_work(self) -> frozenset[int]:
+        """Return the pks of the processes whose task a worker has."""
+        ...
+
+    def is_up(self, brokers: Sequence[Any]) -> bool:
+        """Tell whether there is one, of which the daemon runs the processes ``brokers``."""
+        ...
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Tell whether it answers to somebody new within the time."""
+        ...
+
+    def seconds_since_its_last_word(self) -> float | None:
+        """Return how long ago it gave a sign of life of itself; None where it has given none."""
+        ...
+
+    def workers_it_knows(self) -> int | None:
+        """Return how many workers it hands tasks to, None where it does not say; those that died may be among them."""
+        ...
+
+    def is_lost_for(self, workers: Sequence[Any], brokers: Sequence[Any]) -> bool:
+        """Tell whether one of the ``workers`` has lost its broker and will not find it again."""
+        ...
+
+    def before_the_daemon_starts(self) -> None:
+        """Put away what would keep the workers from their broker."""
+        ...
+
+    def after_a_worker_died(self) -> None:
+        """See to it that the dead worker's tasks are given to others."""
+        ...
+
+
+class ZeroMq:
+    """AiiDA's own broker, a process of the daemon."""
+
+    kind = "zeromq"
+
+    def in_hand(self, pks: Collection[int]) -> set[int]:
+        """Read the task files. They are never opened as AiiDA's queue: that moves the tasks in work back to waiting."""
+        queue = self._tasks()
+        queued: set[int] = set()
+        for file in [*queue.glob("pending/*.json"), *queue.glob("processing/*.json"), *queue.glob("pending/*.json")]:
+            try:
+                task = json.loads(file.read_text(encoding="utf-8"))
+            except FileNotFoundError:  # moved or done since the listing; a moved one is met again in the later listings
+                continue
+            queued.add(int(task.get("body", {}).get("args", {}).get("pid", -1)))
+        return queued & set(pks)
+
+    def processes_in_work(self) -> frozenset[int]:
+        """Read the task files, as above."""
+        found = set()
+        for file in (self._tasks() / "processing").glob("*.json"):
+            try:
+                found.add(int(json.loads(file.read_text(encoding="utf-8"))["body"]["args"]["pid"]))
+            except (FileNotFoundError, ValueError, KeyError, TypeError):  # done since the listing, or no process's task
+                continue
+        return frozenset(found)
+
+    def is_up(self, brokers: Sequence[Any]) -> bool:
+        """Tell whether it lives."""
+        return bool(brokers)
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Ask it for a process that there is not."""
+        from aiida.brokers.zeromq.communicator import ZeromqCommunicator
+
+        endpoint = _of_aiida()._router_endpoint  # noqa: SLF001 - no public word
+        if endpoint is None:
+            return False
+        with ZeromqCommunicator(router_endpoint=endpoint) as communicator:
+            try:
+                communicator.rpc_send(NOBODY, {}).exception(timeout_seconds)
+            except TimeoutError:
+                return False
+        return True
+
+    def seconds_since_its_last_word(self) -> float | None:
+        """Return the age of its status file, which its one loop writes every 5 seconds; None where there is none."""
+        written_at = self._status().get("timestamp")
+        return None if written_at is None else abs(time.time() - float(written_at))  # one from the future says nothing
+
+    def workers_it_knows(self) -> int | None:
+        """Read it in its status file."""
+        known = self._status().get("task_subscribers")
+        return None if known is None else int(known)
+
+    def is_lost_for(self, workers: Sequence[Any], brokers: Sequence[Any]) -> bool:
+        """Tell whether a worker is older than the broker: it was connected to another, and never connects again."""
+        oldest_worker = min((it.info["create_time"] for it in workers), default=float("inf"))
+        return max((it.info["create_time"] for it in brokers), default=float("inf")) > oldest_worker
+
+    def before_the_daemon_starts(self) -> None:
+        """Remove what a killed broker left: a worker that starts before the new one would connect there, for good."""
+        broker = _of_aiida()
+        for file in (broker._service_sockets_file, broker._service_pid_file, broker._service_status_file):  # noqa: SLF001 - no public word
+            file.unlink(missing_ok=True)
+
+    def after_a_worker_died(self) -> None:
+        """Have a connection to the broker and end it; the next use connects anew.
+
+        It looks for dead workers when a connection ends, and that may be an instant too early to find the very one
+        that did: it then keeps the worker's tasks for a worker that is no more. Another end makes it look again.
+        """
+        from aiida.manage.manager import get_manager
+
+        with contextlib.suppress(ConnectionError):  # it is not up: it knows of no workers
+            get_manager().get_communicator()
+        disconnect()
+
+    @staticmethod
+    def _tasks() -> Path:
+        return Path(_of_aiida()._storage_path) / "tasks"  # noqa: SLF001 - AiiDA has no read-only look into it
+
+    @staticmethod
+    def _status() -> dict[str, Any]:
+        try:
+            status = json.loads(_of_aiida()._service_status_file.read_text(encoding="utf-8"))  # noqa: SLF001 - no public word
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+
+_KINDS: dict[str, type[Broker]] = {ZEROMQ: ZeroMq}
+
+
+def of_profile() -> Broker:
+    """Return the loaded profile's broker."""
+    from aiida.manage.manager import get_manager
+
+    return _KINDS[get_manager().get_profile().process_control_backend]()
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[Any]:
+    """Give AiiDA's manager with a connection to the broker that stands; one that was lost is made anew.
+
+    Raises EngineUnavailableError for what goes wrong with it, also within, and drops it then.
+    """
+    import kiwipy
+    import zmq
+    from aiida.manage.manager import get_manager
+
+    of_kiwipy = (kiwipy.DeliveryFailed, kiwipy.TaskRejected, kiwipy.CommunicatorClosed)
+    # Of these, RuntimeError says that a channel or the communicator was closed.
+    of_its_transports = (ConnectionError, TimeoutError, RuntimeError, zmq.ZMQError)
+    manager = get_manager()
+    try:
+        try:
+            manager.get_communicator()
+        except ConnectionError:
+            disconnect()
+            manager.get_communicator()
+        yield manager
+    except (*of_kiwipy, *of_its_transports) as error:
+        disconnect()
+        raise EngineUnavailableError(f"AiiDA's broker cannot be asked: {type(error).__name__}: {error}") from error
+
+
+def disconnect() -> None:
+    """Drop the connection to the broker; the next use connects anew."""
+    from aiida.manage.manager import get_manager
+
+    manager = get_manager()
+    manager.reset_broker()
+    manager.reset_runner()
+
+
+def _of_aiida() -> Any:
+    from aiida.manage.manager import get_manager
+
+    return get_manager().get_broker()
