@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+import rabbitmq
 
 REQUIRED = os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1"
 
@@ -26,6 +27,7 @@ SERVICES: dict[str, Callable[[], bool]] = {
     "slurm": lambda: _answers("sinfo", "-h"),
     "pw.x": lambda: shutil.which("pw.x") is not None,
     "mount": lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
+    "rabbitmq": rabbitmq.is_here,
     "pnpm": lambda: shutil.which("pnpm") is not None,
 }
 

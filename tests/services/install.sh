@@ -10,6 +10,7 @@ command -v pw.x >/dev/null || missing+=(quantum-espresso quantum-espresso-data)
 [ -e /usr/share/espresso/pseudo/Si.pz-vbc.UPF ] || missing+=(quantum-espresso-data)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 [ ${#missing[@]} = 0 ] && exit 0
 echo "slipway: installing ${missing[*]}" >&2
 apt-get update -qq >/dev/null

@@ -10,6 +10,7 @@ import httpx
 
 from slipway_contracts.node_protocol import EnrollRequest
 from slipway_node import gateway_client, keys, policy_draft, policy_file
+from slipway_node.amqp_address import AmqpAddress
 from slipway_node.clock import Clock
 from slipway_node.files import write_private
 from slipway_node.filesystem import require_local
@@ -32,7 +33,10 @@ class SchedulerChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What the admin asked for. ``programs`` maps a name to a path; ``name`` None leaves it to the gateway."""
+    """What the admin asked for. ``programs`` maps a name to a path; ``name`` None leaves it to the gateway.
+
+    ``broker`` None leaves it to the engine.
+    """
 
     gateway_url: str
     token: str
@@ -41,6 +45,7 @@ class Enrolment:
     programs: Mapping[str, str]
     input_prefixes: Sequence[str]
     artifacts: str | None
+    broker: AmqpAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,19 @@ class Enrolled:
     drafted: bool
 
 
-SetUp = Callable[[Home, SchedulerChoice], None]
-"""Sets the engine up; what is there stays as it is. Raises ValueError for another scheduler than it was set up with."""
+SetUp = Callable[[Home, SchedulerChoice, AmqpAddress | None], None]
+"""Sets the engine up; what is there stays as it is, but for the broker's address.
+
+Raises ValueError for another scheduler or kind of broker than it was set up with, EngineUnavailableError where the
+broker does not let it in.
+"""
 
 
 async def enroll(home: Home, asked: Enrolment, http: httpx.AsyncClient, clock: Clock, set_up: SetUp) -> Enrolled:
     """Enrol the node of ``home``; run again after a kill, it goes on where it was.
 
-    Raises GatewayError, EnrolledElsewhereError, KeyUnusableError, NetworkFileSystemError, PolicyFileError, ValueError.
+    Raises GatewayError, EnrolledElsewhereError, KeyUnusableError, NetworkFileSystemError, PolicyFileError, ValueError,
+    EngineUnavailableError.
     """
     home.create()
     require_local(home.root)
@@ -71,7 +81,7 @@ async def enroll(home: Home, asked: Enrolment, http: httpx.AsyncClient, clock: C
     if drafted:
         write_private(home.policy_file, policy_draft.draft(_found(home, asked, scheduler, cluster)))
     policy = policy_file.read(home.policy_file)
-    set_up(home, scheduler)
+    set_up(home, scheduler, asked.broker)
     return Enrolled(identity, scheduler, policy, drafted)
 
 

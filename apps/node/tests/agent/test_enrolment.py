@@ -11,6 +11,7 @@ from wire_gateway import ProblemError
 
 from slipway_contracts.errors import Code
 from slipway_node import cli, keys
+from slipway_node.amqp_address import AmqpAddress, amqp_address
 from slipway_node.clock import Clock
 from slipway_node.enrolment import EnrolledElsewhereError, Enrolment, SchedulerChoice, enroll
 from slipway_node.gateway_client import GatewayRefusedError, GatewayUnreachableError
@@ -57,6 +58,7 @@ class Bench:
         self.home = Home(root / "home")
         self.registry = Registry()
         self.set_up_with: list[SchedulerChoice] = []
+        self.broker: AmqpAddress | None = None
         self.fail_set_up = False
 
     async def enroll(self, asked: Enrolment = ASKED):
@@ -64,11 +66,12 @@ class Bench:
         async with httpx.AsyncClient(base_url=asked.gateway_url, transport=transport) as http:
             return await enroll(self.home, asked, http, Clock(now), self._set_up)
 
-    def _set_up(self, home: Home, scheduler: SchedulerChoice) -> None:
+    def _set_up(self, home: Home, scheduler: SchedulerChoice, broker: AmqpAddress | None) -> None:
         assert home is self.home
         if self.fail_set_up:
             raise ValueError("no AiiDA today")
         self.set_up_with.append(scheduler)
+        self.broker = broker
 
 
 @pytest.fixture
@@ -118,6 +121,35 @@ async def test_an_edited_policy_is_kept(bench):
     again = await bench.enroll()
     assert not again.drafted
     assert list(again.policy.policy.queues) == ["mine"]
+
+
+async def test_the_engine_is_set_up_with_the_broker_that_was_asked_for(bench):
+    address = amqp_address("amqps://node:s%2Fecret@rabbit.test/lab%2Fone?cafile=/ca.pem")
+    await bench.enroll(replace(ASKED, broker=address))
+    assert bench.broker is address
+    assert (address.host, address.port, address.virtual_host) == ("rabbit.test", 5671, "lab/one")
+    assert (address.username, address.password, address.parameters) == ("node", "s/ecret", {"cafile": "/ca.pem"})
+    assert "ecret" not in f"{address} {address!r}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rabbit.test",
+        "http://a:secret@h",
+        "amqp://secret@h",
+        "amqp://:secret@h",
+        "amqp://a:secret@",
+        "amqp://a:b@h:secret",
+    ],
+)
+def test_a_broker_that_is_none_is_refused_without_a_word_of_it(empty_home, capsys, monkeypatch, url):
+    monkeypatch.setenv("SLIPWAY_BROKER", url)
+    assert cli.run_command_line(["enroll", "--token", "x"]) == 2
+    told = "".join(capsys.readouterr())
+    assert "amqp://USER:PASSWORD@HOST:PORT/VHOST" in told
+    assert "secret" not in told
+    assert not empty_home.exists()
 
 
 async def test_a_spent_token_is_refused_and_leaves_no_identity(bench):

@@ -3,27 +3,31 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rabbitmq import RabbitMq, is_here, rabbitmq_in
 
 from slipway_contracts.node_policy import NodePolicy, QueuePolicy
 from slipway_contracts.node_protocol import CommandKind, NodeCommand
 from slipway_node.aiida import profile
 from slipway_node.aiida.engine import AiidaEngine
+from slipway_node.amqp_address import amqp_address
 from slipway_node.payloads import fetch
 from slipway_node.ports import Envelope, Observation, Phase, Placement
 from slipway_node.slurm.cluster import Cluster
 
 OPEN = {Phase.CREATED, Phase.PENDING, Phase.RUNNING, Phase.RETRIEVING}
 PSEUDO = Path("/usr/share/espresso/pseudo/Si.pz-vbc.UPF")
+RABBITMQ = "rabbitmq"
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "aiida": lambda: True,  # a dependency of the node
     "pw.x": lambda: shutil.which("pw.x") is not None and PSEUDO.is_file(),
     "slurm": lambda: Cluster().answers(),
+    "rabbitmq": is_here,
 }
 
 
@@ -39,28 +43,41 @@ def _services(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[profile.SchedulerKind], Path]:
-    """One home a scheduler for the whole session, its profile set up at its first use."""
-    made: dict[profile.SchedulerKind, Path] = {}
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
+    with rabbitmq_in(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
 
-    def home(kind: profile.SchedulerKind) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(f"home-{kind}")
-            profile.set_up(made[kind], kind)
-        return made[kind]
+
+@pytest.fixture(scope="module")
+def broker(request: pytest.FixtureRequest) -> str:
+    """Which broker the engine has; a module may ask for others by parametrizing this."""
+    return getattr(request, "param", "zeromq")
+
+
+@pytest.fixture(scope="session")
+def homes(request, tmp_path_factory: pytest.TempPathFactory) -> Callable[[profile.SchedulerKind, str], Path]:
+    """One home a scheduler and broker for the whole session, its profile set up at its first use."""
+    made: dict[tuple[profile.SchedulerKind, str], Path] = {}
+
+    def home(kind: profile.SchedulerKind, broker: str) -> Path:
+        if (kind, broker) not in made:
+            address = amqp_address(request.getfixturevalue("rabbitmq").url) if broker == RABBITMQ else None
+            made[kind, broker] = tmp_path_factory.mktemp(f"home-{kind}-{broker}")
+            profile.set_up(made[kind, broker], kind, address)
+        return made[kind, broker]
 
     return home
 
 
 @pytest.fixture(scope="module")
-def engine(request: pytest.FixtureRequest, homes, _services):
+def engine(request: pytest.FixtureRequest, homes, broker, _services):
     policy = NodePolicy(
         policy_version="1",
         queues={"q": QueuePolicy()},
         programs=["python3", "sh", "pw.x", "not-installed-anywhere"],
         input_prefixes=["file:///tmp", "data:"],
     )
-    running = AiidaEngine(homes(request.module.SCHEDULER), policy, workers=1)
+    running = AiidaEngine(homes(request.module.SCHEDULER, broker), policy, workers=1)
     asyncio.run(running.start())
     yield running
     asyncio.run(running.stop())

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from kiwipy import UnroutableError
 
 from slipway_node.aiida import brokers, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
@@ -58,6 +59,7 @@ class Played:
         self.broker_answers = True
         self.known: int | None = None
         self.silent: set[int] = set()
+        self.unroutable: set[int] = set()
         self.in_work: frozenset[int] = frozenset({11})
         self.ended: list[int] = []
         self.asked: Counter[int] = Counter()
@@ -105,6 +107,8 @@ class Played:
 
     def get_status(self, pk: int) -> Future:
         self.asked[pk] += 1
+        if pk in self.unroutable:
+            raise UnroutableError(pk)
         answer: Future = Future()
         if pk not in self.silent:
             answer.set_result({})
@@ -176,6 +180,19 @@ def test_a_broker_that_never_said_anything_is_deaf(played):
     assert played.ended == [100]
 
 
+@pytest.mark.parametrize(("is_up", "told"), [(True, "running"), (False, "down")])
+def test_a_broker_that_is_not_the_daemons_is_neither_missing_nor_deaf(played, monkeypatch, is_up, told):
+    broker = brokers.RabbitMq()
+    monkeypatch.setattr(broker, "is_up", lambda _: is_up)
+    monkeypatch.setattr(broker, "processes_in_work", lambda: played.in_work)
+    monkeypatch.setattr(brokers, "of_profile", lambda: broker)
+    played.brokers = []
+
+    assert played.look(20) == []
+    health = played.supervision.health()
+    assert (health["broker_kind"], health["broker"]) == ("rabbitmq", told)
+
+
 def test_only_the_stopped_one_of_several_workers_is_ended(played):
     played.workers = [Process(1), Process(2, state=psutil.STATUS_STOPPED)]
     played.workers_wanted = 2
@@ -206,6 +223,11 @@ def test_a_worker_whose_processes_do_not_answer_and_that_does_nothing_is_ended(p
     played.silent = {11}
     assert played.look(12) == [("worker", "its processes did not answer, and it did nothing")]
     assert played.ended == [1]
+
+
+def test_a_process_that_nobody_listens_for_does_not_answer(played):
+    played.unroutable = {11}
+    assert played.look(12) == [("worker", "its processes did not answer, and it did nothing")]
 
 
 def test_of_several_workers_the_one_that_does_something_is_left_alone(played):

@@ -9,7 +9,16 @@ import pytest
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Phase, Placement
 
-pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm")]
+pytestmark = [
+    pytest.mark.service("aiida"),
+    pytest.mark.service("slurm"),
+    pytest.mark.parametrize(
+        "broker",
+        ["zeromq", pytest.param("rabbitmq", marks=pytest.mark.service("rabbitmq"))],
+        indirect=True,
+        scope="module",
+    ),
+]
 
 SCHEDULER = SchedulerKind.SLURM
 PLACEMENT = Placement(partition=None, account=None, qos=None, cpu=1, memory_mib=100, walltime_seconds=60)
@@ -28,9 +37,9 @@ cat {folder}/answer.$$
 
 
 @pytest.fixture(scope="module")
-def killing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killing(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Path:
     """Put an `sbatch` before the real one, whose first call kills its caller's worker; return its folder."""
-    folder = tmp_path_factory.mktemp("killing")
+    folder = tmp_path_factory.mktemp(f"killing-{broker}")
     real = shutil.which("sbatch")
     script = folder / "sbatch"
     script.write_text(KILLING_SBATCH.format(sbatch=real, folder=folder))

@@ -6,11 +6,15 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
+from slipway_node.aiida import amqp, in_work
+from slipway_node.amqp_address import AmqpAddress
 from slipway_node.ports import EngineUnavailableError
 
-ZEROMQ = "core.zeromq"
-NOBODY = "slipway-is-anybody-there"  # the broker answers at once that it knows no such process
+ZEROMQ, RABBITMQ = "core.zeromq", "slipway.rabbitmq"
+NOBODY = "slipway-is-anybody-there"  # ZeroMQ's broker answers at once that it knows no such process
+HEARTBEAT_SECONDS = 60  # AiiDA's 600 leave a worker for minutes without a broker that went down with its machine
 
 
 class Broker(Protocol):
@@ -146,7 +150,59 @@ class ZeroMq:
         return status if isinstance(status, dict) else {}
 
 
-_KINDS: dict[str, type[Broker]] = {ZEROMQ: ZeroMq}
+class RabbitMq:
+    """The admin's own RabbitMQ, which comes and goes as the admin has it; see rabbitmq_broker.py for its workers."""
+
+    kind = "rabbitmq"
+
+    def in_hand(self, pks: Collection[int]) -> set[int]:
+        """Look into the queue, at the workers' locks, and into the queue again: what a dead worker had goes back there.
+
+        A task that is on its way to a worker is in neither. Sent again it does no harm: see ``_one_at_a_time``.
+        """
+        return (self._waiting() | in_work.taken() | self._waiting()) & set(pks)
+
+    def processes_in_work(self) -> frozenset[int]:
+        """Look at the workers' locks."""
+        return in_work.taken()
+
+    def is_up(self, brokers: Sequence[Any]) -> bool:  # noqa: ARG002 - it is none of the daemon's
+        """Ask it."""
+        return self.answers(amqp.LOOK_SECONDS)
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Ask it to let this node in."""
+        return amqp.answers(_of_aiida().get_url(), timeout_seconds)
+
+    def seconds_since_its_last_word(self) -> float | None:
+        """Not known: whether it lives is its admin's to see to."""
+        return None
+
+    def workers_it_knows(self) -> int | None:
+        """Not known, nor asked: a worker that lost its connection ends."""
+        return None
+
+    def is_lost_for(self, workers: Sequence[Any], brokers: Sequence[Any]) -> bool:  # noqa: ARG002 - the protocol's
+        """No: a worker that lost it ends, and the next one waits for it."""
+        return False
+
+    def before_the_daemon_starts(self) -> None:
+        """Nothing is left over."""
+
+    def after_a_worker_died(self) -> None:
+        """RabbitMQ has the tasks back as soon as the connection is gone."""
+
+    @staticmethod
+    def _waiting() -> set[int]:
+        from aiida.brokers.rabbitmq.utils import get_launch_queue_name
+        from aiida.orm.utils.serialize import deserialize_unsafe
+
+        broker = _of_aiida()
+        bodies = amqp.waiting(broker.get_url(), get_launch_queue_name(broker._prefix))  # noqa: SLF001 - no public word
+        return {int(task.get("args", {}).get("pid", -1)) for task, _ in map(deserialize_unsafe, bodies)}
+
+
+_KINDS: dict[str, type[Broker]] = {ZEROMQ: ZeroMq, RABBITMQ: RabbitMq}
 
 
 def of_profile() -> Broker:
@@ -154,6 +210,30 @@ def of_profile() -> Broker:
     from aiida.manage.manager import get_manager
 
     return _KINDS[get_manager().get_profile().process_control_backend]()
+
+
+def configuration(address: AmqpAddress | None) -> tuple[str, dict[str, Any]]:
+    """Return AiiDA's name and settings for RabbitMQ at ``address``, or for ZeroMQ.
+
+    Raises EngineUnavailableError where that RabbitMQ does not let this node in.
+    """
+    from aiida.brokers.rabbitmq.utils import get_rmq_url
+    from aiida.plugins import BrokerFactory
+
+    if address is None:
+        return ZEROMQ, BrokerFactory(ZEROMQ).get_default_config()
+    parts = {
+        "protocol": address.protocol,
+        "username": address.username,
+        "password": address.password,
+        "host": address.host,
+        "port": address.port,
+        "virtual_host": quote(address.virtual_host, safe=""),
+    }
+    parameters = {"heartbeat": HEARTBEAT_SECONDS, **address.parameters}
+    if not amqp.answers(get_rmq_url(**parts, **parameters)):
+        raise EngineUnavailableError(f"RabbitMQ at {address} does not answer, or does not let {address.username} in")
+    return RABBITMQ, {f"broker_{name}": part for name, part in parts.items()} | {"broker_parameters": parameters}
 
 
 @contextlib.contextmanager
@@ -165,10 +245,11 @@ def connected() -> Iterator[Any]:
     import kiwipy
     import zmq
     from aiida.manage.manager import get_manager
+    from aio_pika.exceptions import AMQPError
 
     of_kiwipy = (kiwipy.DeliveryFailed, kiwipy.TaskRejected, kiwipy.CommunicatorClosed)
     # Of these, RuntimeError says that a channel or the communicator was closed.
-    of_its_transports = (ConnectionError, TimeoutError, RuntimeError, zmq.ZMQError)
+    of_its_transports = (ConnectionError, TimeoutError, RuntimeError, AMQPError, zmq.ZMQError)
     manager = get_manager()
     try:
         try:

@@ -1,4 +1,4 @@
-"""The node's own AiiDA profile and computer, under the node's home (SQLite storage, ZeroMQ broker, no RabbitMQ)."""
+"""The node's own AiiDA profile and computer, under the node's home: SQLite, and ZeroMQ or the admin's RabbitMQ."""
 
 import contextlib
 import os
@@ -6,6 +6,9 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from slipway_node.aiida import brokers
+from slipway_node.amqp_address import AmqpAddress
 
 PROFILE = "slipway"
 COMPUTER = "slipway"
@@ -26,14 +29,16 @@ class SchedulerKind(StrEnum):
 _PLUGINS = {SchedulerKind.DIRECT: "core.direct", SchedulerKind.SLURM: "slipway.slurm"}
 
 
-def set_up(home: Path, scheduler: SchedulerKind) -> None:
-    """Create the profile and its computer under ``home``; what is there already stays as it is.
+def set_up(home: Path, scheduler: SchedulerKind, broker: AmqpAddress | None = None) -> None:
+    """Create the profile and its computer under ``home``; what is there already stays, but for RabbitMQ's address.
 
-    Blocks for some 4 seconds the first time. Raises ValueError where the computer exists with another scheduler,
-    because jobs that run could not be asked after any more.
+    ``broker`` None leaves a new profile with AiiDA's own one. Blocks for some 4 seconds the first time. Raises
+    ValueError where the computer exists with another scheduler, because jobs that run could not be asked after any
+    more, or the profile with another kind of broker, which would not know their tasks; EngineUnavailableError where
+    RabbitMQ does not let this node in.
     """
     _point_aiida_at(home)
-    _create_profile()
+    _create_profile(broker)
     load(home)
     _create_computer(home, scheduler)
 
@@ -123,25 +128,29 @@ def _point_aiida_at(home: Path) -> None:
         reset_config()
 
 
-def _create_profile() -> None:
+def _create_profile(broker: AmqpAddress | None) -> None:
     from aiida.manage.configuration import create_profile, get_config
-    from aiida.plugins import BrokerFactory
 
     config = get_config(create=True)
-    if PROFILE not in config.profile_names:
+    backend, settings = brokers.configuration(broker)
+    if PROFILE in config.profile_names:
+        if broker is not None:
+            _change_address(config, backend, settings)
+    else:
         create_profile(
             config,
             name=PROFILE,
             email=USER_EMAIL,
             storage_backend="core.sqlite_dos",
             storage_config={},
-            broker_backend="core.zeromq",
-            broker_config=BrokerFactory("core.zeromq").get_default_config(),
+            broker_backend=backend,
+            broker_config=settings,
         )
     options = {
         "runner.poll.interval": RUNNER_POLL_SECONDS,
         "transport.task_retry_initial_interval": RETRY_SECONDS,
         "logging.aiida_loglevel": "WARNING",
+        "logging.aiopika_loglevel": "CRITICAL",  # a page of complaints for each connection that is lost
         "caching.default_enabled": False,  # a job that was asked for is run, not copied from an earlier one
         "warnings.rabbitmq_version": False,
         "warnings.showdeprecations": False,
@@ -151,6 +160,14 @@ def _create_profile() -> None:
         config.set_option(name, value, scope=PROFILE)
     config.set_default_profile(PROFILE, overwrite=True)
     config.store()
+
+
+def _change_address(config: Any, backend: str, settings: dict[str, Any]) -> None:
+    profile = config.get_profile(PROFILE)
+    if profile.process_control_backend != backend:
+        raise ValueError(f"the AiiDA profile {PROFILE} has the broker {profile.process_control_backend}")
+    profile.set_process_controller(backend, settings)
+    config.update_profile(profile)
 
 
 def _create_computer(home: Path, scheduler: SchedulerKind) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from slipway_node.aiida import brokers, queries, verdicts, work_directory
+from slipway_node.aiida import brokers, in_work, queries, verdicts, work_directory
 from slipway_node.ports import EngineUnavailableError, Envelope
 
 PLAY_SECONDS = 5.0
@@ -177,9 +177,14 @@ def dropped() -> list[int]:
     """Return the pks of those under way for which no task is queued, as asked while no daemon runs.
 
     A worker that a full disk fails in the middle of a process has done with its task, and the process has not ended.
+    Where it is not known who has a task all are told: only a broker whose second task for a process does no harm can be
+    out of reach.
     """
     under_way = queries.under_way()
-    in_hand = brokers.of_profile().in_hand(under_way)
+    try:
+        in_hand = brokers.of_profile().in_hand(under_way)
+    except EngineUnavailableError:
+        return under_way
     return [pk for pk in under_way if pk not in in_hand]
 
 
@@ -188,6 +193,10 @@ def kill_stored(pk: int) -> None:
     from plumpy.persistence import LoadSaveContext
 
     with brokers.connected() as manager:
-        instance = manager.get_persister().load_checkpoint(pk).unbundle(LoadSaveContext(runner=manager.get_runner()))
-        instance.kill("cancelled before it was taken up", force_kill=True)  # there is no scheduler job to cancel
-        instance.close()
+        if (taken := in_work.take(pk)) is None:
+            return  # a worker has it after all
+        with taken:
+            context = LoadSaveContext(runner=manager.get_runner())
+            instance = manager.get_persister().load_checkpoint(pk).unbundle(context)
+            instance.kill("cancelled before it was taken up", force_kill=True)  # there is no scheduler job to cancel
+            instance.close()

@@ -241,7 +241,8 @@ class Supervision:
             brokers.connected() as manager,
         ):  # else the broker is looked at
             controller = manager.get_process_controller()
-            self._asked = {pk: controller.get_status(pk) for pk in [*first, *chosen][:PROCESSES_ASKED]}
+            for pk in [*first, *chosen][:PROCESSES_ASKED]:
+                self._asked[pk] = _answer_to_come(controller, pk)
 
     def _lasts(self, what: str, why: str | None, seconds: float) -> bool:
         """Note why ``what`` is silent, or (None) that it is not; tell whether it has been silent for so long."""
@@ -285,6 +286,18 @@ def _did_nothing(before: _Work | None, now: _Work | None) -> bool:
 
 def _is_young(process: Any) -> bool:
     return time.time() - float(process.info["create_time"]) < START_SECONDS
+
+
+def _answer_to_come(controller: Any, pk: int) -> Future[Any]:
+    """Ask a process how it is. RabbitMQ says at once where nobody listens for it: that is no answer of the process."""
+    from kiwipy import UnroutableError
+
+    try:
+        answer: Future[Any] = controller.get_status(pk)
+    except UnroutableError as error:
+        answer = Future()
+        answer.set_exception(error)
+    return answer
 
 
 def _is_answered(answer: Future[Any]) -> bool:

@@ -47,7 +47,7 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     NoDeadLetterError: (REFUSED, "`slipway-node dead-letters list` has their ids"),
     NewerJournalError: (REFUSED, "run the version of slipway-node that wrote it, or a later one"),
     EngineUnavailableError: (REFUSED, "`slipway-node status`, and the engine's own log under HOME/aiida"),
-    ValueError: (REFUSED, "another --scheduler wants another --home"),
+    ValueError: (REFUSED, "another --scheduler or kind of --broker wants another --home"),
     OSError: (REFUSED, "may this account write there?"),
 }
 

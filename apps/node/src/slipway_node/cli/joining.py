@@ -10,6 +10,7 @@ import httpx
 from cyclopts import Parameter
 
 from slipway_node import enrolment
+from slipway_node.amqp_address import AmqpAddress, amqp_address
 from slipway_node.cli.endings import OK, UsageError
 from slipway_node.cli.options import HomeOption, home_of, tell
 from slipway_node.clock import Clock
@@ -30,6 +31,13 @@ def enroll(
         str | None, Parameter(help="What this node calls itself here [default: the join token's name]")
     ] = None,
     scheduler: Annotated[SchedulerChoice, Parameter(help="auto: Slurm where it answers")] = SchedulerChoice.AUTO,
+    broker: Annotated[
+        str | None,
+        Parameter(
+            env_var="SLIPWAY_BROKER",
+            help="A RabbitMQ for AiiDA, amqp://USER:PASSWORD@HOST:PORT/VHOST [default: AiiDA's own broker]",
+        ),
+    ] = None,
     program: Annotated[
         Sequence[str], Parameter(help="NAME=PATH of a program jobs may run; repeatable", negative="")
     ] = (),
@@ -49,6 +57,7 @@ def enroll(
             programs=dict(_named_path(text) for text in program),
             input_prefixes=input_prefix,
             artifacts=artifacts,
+            broker=None if broker is None else amqp_address(broker),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -74,7 +83,7 @@ async def _enroll(home: Home, asked: Enrolment) -> Enrolled:
         return await enrolment.enroll(home, asked, http, Clock(system_time), _set_up)
 
 
-def _set_up(home: Home, scheduler: SchedulerChoice) -> None:
+def _set_up(home: Home, scheduler: SchedulerChoice, broker: AmqpAddress | None) -> None:
     from slipway_node.aiida.profile import SchedulerKind, set_up
 
-    set_up(home.root, SchedulerKind(scheduler.value))
+    set_up(home.root, SchedulerKind(scheduler.value), broker)
