@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 import aio_pika
@@ -13,6 +14,7 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from slipway_node.ports import EngineUnavailableError
 
 LOOK_SECONDS = 5.0
+END_SECONDS = 2.0
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it says of a failed look is in the error
 T = TypeVar("T")
 
@@ -50,13 +52,29 @@ async def _nothing(_connection: AbstractConnection) -> None:
     pass
 
 
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what ``call`` returns; raises TimeoutError where it takes longer, and leaves it to itself.
+
+    An end of a connection that is half gone may never come, and whoever waits for it has other work.
+    """
+    outcome: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    return outcome.result(seconds)
+
+
 def _look(url: str, look: Callable[[AbstractConnection], Awaitable[T]], seconds: float = LOOK_SECONDS) -> T:
     async def connected() -> T:
         async with asyncio.timeout(seconds), await aio_pika.connect(url) as connection:
             return await look(connection)
 
-    with ThreadPoolExecutor(max_workers=1) as thread:  # the caller's may have a loop, and AiiDA uses it
-        try:
-            return thread.submit(asyncio.run, connected()).result()
-        except (AMQPError, OSError, TimeoutError) as error:
-            raise EngineUnavailableError(f"RabbitMQ does not answer: {type(error).__name__}") from error
+    try:
+        return within(seconds + END_SECONDS, lambda: asyncio.run(connected()))
+    except (AMQPError, OSError, TimeoutError) as error:
+        raise EngineUnavailableError(f"RabbitMQ does not answer: {type(error).__name__}") from error

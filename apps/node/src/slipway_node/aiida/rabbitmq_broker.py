@@ -35,7 +35,7 @@ class SlipwayRabbitmqBroker(RabbitmqBroker):  # type: ignore[misc] # AiiDA's typ
     def close(self) -> None:
         """Close the connection, in whatever state it is."""
         with contextlib.suppress(Exception):  # half of it may be gone, and each part says so in its own way
-            super().close()
+            amqp.within(amqp.END_SECONDS, super().close)
 
     def _create_communicator(self) -> Any:
         while not amqp.answers(self.get_url()):
