@@ -22,8 +22,8 @@ contract: ## the two drift checks; both always run
 bench: ## the limits, measured side by side in one run
 	@scripts/bootstrap.sh dev && .venv/bin/python -m benchmarks
 
-faults: ## kill each part at each step of a job on Slurm, and see that nothing is lost or doubled; ARGS="--runs 1000"
-	@scripts/bootstrap.sh dev && PYTHONPATH=.:tools:tests/flow:tests/faults .venv/bin/python tests/faults/run_faults.py $(ARGS)
+faults: ## kill each part at each step of a job on Slurm, and see that nothing is lost or doubled; ARGS="--runs 1000 --rabbitmq"
+	@scripts/bootstrap.sh dev && PYTHONPATH=.:tools:tests/flow:tests/faults:tests/services .venv/bin/python tests/faults/run_faults.py $(ARGS)
 
 clean: ## everything that was installed or run here
 	@rm -rf .venv .tools .slipway node_modules packages/api-client/node_modules

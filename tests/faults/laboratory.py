@@ -18,6 +18,7 @@ from director import Director
 from local_stack import BIN, TENANT, Gateway, Node, Process, free_port, running, wait_until
 from points import ADDRESS, WITHOUT
 from product import Product, Stack
+from rabbitmq import RabbitMq
 
 HERE = Path(__file__).parent
 SLURM_COMMANDS = ("sbatch", "scancel")  # with points
@@ -67,12 +68,13 @@ class FaultyGateway(Gateway):
 
 @dataclass(frozen=True)
 class Laboratory:
-    """The stack, and who holds its processes at points."""
+    """The stack, and who holds its processes at points; ``rabbitmq`` where that is AiiDA's broker."""
 
     stack: Stack
     director: Director
     says: Path
     clocks: Mapping[str, Path]
+    rabbitmq: RabbitMq | None = None
 
     @contextlib.contextmanager
     def slurm_saying(self, answer: str) -> Iterator[None]:
@@ -90,7 +92,10 @@ class Laboratory:
 
     def kill(self, victim: Victim) -> None:
         """Kill ``victim`` outright."""
-        _KILL[victim](self.stack)
+        if victim is Victim.BROKER and self.rabbitmq is not None:
+            self.rabbitmq.kill()
+        else:
+            _KILL[victim](self.stack)
 
     def restore(self, victim: Victim) -> None:
         """Start what nothing of Slipway starts again by itself; returns when the victim is there again."""
@@ -103,6 +108,8 @@ class Laboratory:
                 subprocess.run([victim.value, "-f", os.environ["SLURM_CONF"]], check=True)
                 wait_until(f"{victim} answers", self.slurm_is_whole)
             case Victim.WORKER | Victim.DAEMON | Victim.BROKER:
+                if victim is Victim.BROKER and self.rabbitmq is not None:
+                    self.rabbitmq.start()
                 wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
 
     def slurm_jobs(self, states: str = "all") -> set[str]:
@@ -113,7 +120,8 @@ class Laboratory:
         return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
 
     def _engine_is_back(self) -> bool:
-        return all(self.stack.node.engine_processes(word) for word in ("start-circus", "broker", "worker"))
+        words = ["start-circus", "worker"] if self.rabbitmq else ["start-circus", "worker", "broker"]
+        return all(self.stack.node.engine_processes(word) for word in words)
 
     @staticmethod
     def slurm_is_whole() -> bool:
@@ -190,11 +198,13 @@ def laboratory(
     reached_at: int | None = None,
     env: Mapping[str, str] | None = None,
     aiida_options: Mapping[str, str] | None = None,
+    rabbitmq: RabbitMq | None = None,
 ) -> Iterator[Laboratory]:
     """Run a laboratory with its files under ``root``, and some protections taken out (points.py).
 
     The gateway listens at ``gateway_port``, and the agent reaches it ``reached_at``; ``env`` is what both find in
-    their environment, and ``aiida_options`` what is set of the node's AiiDA.
+    their environment, and ``aiida_options`` what is set of the node's AiiDA. ``rabbitmq`` is one that runs, for AiiDA
+    in place of its own broker.
     """
     shared, commands, says = root / "shared", root / "bin", root / "slurm-says"
     shared.mkdir()
@@ -212,6 +222,7 @@ def laboratory(
         own = {ADDRESS: str(director.address), CLOCK: str(clocks["node"]), "PATH": path}
         node = FaultyNode(root / "node", root / "node.log", {**common, **own}, reached_at, aiida_options or {})
         options = ["--scheduler", "slurm", "--input-prefix", shared.as_uri()]
+        options += ["--broker", rabbitmq.url] if rabbitmq else []
         with running(gateway, node, options=options) as node_id:
             stack = Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared)
-            yield Laboratory(stack, director, says, clocks)
+            yield Laboratory(stack, director, says, clocks, rabbitmq)

@@ -1,16 +1,17 @@
 """Run the matrix of faults on real Slurm and AiiDA, again and again in random orders; write docs/reliability.md.
 
-usage: make faults ARGS="[--runs N] [--seed S] [--at-once K] [--only WORDS] [--no-write]"
+usage: make faults ARGS="[--runs N] [--seed S] [--at-once K] [--only WORDS] [--rabbitmq] [--no-write]"
        make faults ARGS="--side-by-side [--runs N] [--no-write]"
 
 N is how many runs in all: each case is run once before one is run again (each once, where N is not given). S gives the
-order (0). K stacks, each with a Slurm of its own, share them (1). WORDS take the cases whose name has them. Exit status
-1 where one went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for is run N
-times (2) with it and without. Needs root, for Slurm.
+order (0). K stacks, each with a Slurm of its own, share them (1). WORDS take the cases whose name has them. --rabbitmq
+is for AiiDA on RabbitMQ, and writes nothing. Exit status 1 where one went wrong. Side by side, each protection of a job
+is taken out, and the fault that it is there for is run N times (2) with it and without. Needs root, for Slurm.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from laboratory import Laboratory, laboratory
 from local_stack import StackError
 from matrix import Case, Outcome, cases, strike
 from protections import MISSED_SECONDS, PROTECTIONS
+from rabbitmq import rabbitmq_in
 from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -51,12 +53,15 @@ def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
     return todo
 
 
-def run(todo: Sequence[Case]) -> Iterator[Outcome]:
+def run(todo: Sequence[Case], *, on_rabbitmq: bool) -> Iterator[Outcome]:
     """Run the cases in their order on one stack, a new one after a case that it did not outlive; tell of each."""
     left = list(reversed(todo))
     with scheduler():
         while left:
-            with tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder, laboratory(Path(folder)) as lab:
+            with contextlib.ExitStack() as stack:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-faults-")))
+                rabbitmq = stack.enter_context(rabbitmq_in(folder / "rabbitmq")) if on_rabbitmq else None
+                lab = stack.enter_context(laboratory(folder, rabbitmq=rabbitmq))
                 whole = True
                 while left and whole:
                     began, case = time.monotonic(), left.pop()
@@ -80,6 +85,7 @@ def run_share(share: int, asked: argparse.Namespace) -> list[Outcome]:
     own |= {"SLIPWAY_SLURM_PORT": str(PORT + share * PORTS_APART), "SLURM_CONF": "none"}
     argv = [sys.executable, __file__, f"--runs={asked.runs}", f"--seed={asked.seed}", f"--only={asked.only}"]
     argv += [f"--at-once={asked.at_once}", f"--share={share}"]
+    argv += ["--rabbitmq"] if asked.rabbitmq else []
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **own})
     chosen = {str(case): case for case in cases()}
     told = map(json.loads, done.stdout.splitlines())
@@ -113,6 +119,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=1, help="how many stacks share them")
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", help="the cases whose name has these words")
+    parser.add_argument("--rabbitmq", action="store_true", help="with RabbitMQ for AiiDA's broker")
     parser.add_argument("--no-write", action="store_true", help="leave docs/reliability.md as it is")
     parser.add_argument("--side-by-side", action="store_true", help="with each protection, and without")
     asked = parser.parse_args()
@@ -129,12 +136,12 @@ def main() -> int:
     asked.runs = asked.runs or len(chosen)
     todo = in_order(chosen, asked.runs, asked.seed)
     if asked.share is not None:
-        for outcome in run(todo[asked.share :: asked.at_once]):
+        for outcome in run(todo[asked.share :: asked.at_once], on_rabbitmq=asked.rabbitmq):
             told = [str(outcome.case), outcome.wrong, outcome.moved_seconds, outcome.ended_seconds]
             print(json.dumps(told), flush=True)
         return 0
     if asked.at_once == 1:
-        outcomes = list(run(todo))
+        outcomes = list(run(todo, on_rabbitmq=asked.rabbitmq))
     else:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             shares = pool.map(lambda share: run_share(share, asked), range(asked.at_once))
@@ -143,7 +150,7 @@ def main() -> int:
     outcomes.sort(key=lambda outcome: order[outcome.case])
     said = stamp(asked.runs, asked.seed, asked.at_once)
     print(summary(outcomes, said))
-    if not asked.no_write and not asked.only:
+    if not (asked.no_write or asked.only or asked.rabbitmq):
         PAGE.write_text(written_into(PAGE.read_text(), outcomes, said))
     return 1 if any(outcome.wrong for outcome in outcomes) else 0
 
