@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -67,24 +67,14 @@ class ZeroMq:
     def in_hand(self, pks: Collection[int]) -> set[int]:
         """Read the task files. They are never opened as AiiDA's queue: that moves the tasks in work back to waiting."""
         queue = self._tasks()
-        queued: set[int] = set()
-        for file in [*queue.glob("pending/*.json"), *queue.glob("processing/*.json"), *queue.glob("pending/*.json")]:
-            try:
-                task = json.loads(file.read_text(encoding="utf-8"))
-            except FileNotFoundError:  # moved or done since the listing; a moved one is met again in the later listings
-                continue
-            queued.add(int(task.get("body", {}).get("args", {}).get("pid", -1)))
+        # One that is moved since its listing is met again in a later one.
+        queued = _processes_in([*queue.glob("pending/*.json"), *queue.glob("processing/*.json")])
+        queued |= _processes_in(queue.glob("pending/*.json"))
         return queued & set(pks)
 
     def processes_in_work(self) -> frozenset[int]:
         """Read the task files, as above."""
-        found = set()
-        for file in (self._tasks() / "processing").glob("*.json"):
-            try:
-                found.add(int(json.loads(file.read_text(encoding="utf-8"))["body"]["args"]["pid"]))
-            except (FileNotFoundError, ValueError, KeyError, TypeError):  # done since the listing, or no process's task
-                continue
-        return frozenset(found)
+        return frozenset(_processes_in((self._tasks() / "processing").glob("*.json")))
 
     def is_up(self, brokers: Sequence[Any]) -> bool:
         """Tell whether it lives."""
@@ -148,6 +138,15 @@ class ZeroMq:
         except (OSError, ValueError):
             return {}
         return status if isinstance(status, dict) else {}
+
+
+def _processes_in(tasks: Iterable[Path]) -> set[int]:
+    """Return the pks in task files; one that is gone, or that a power cut has left empty, is no process's."""
+    found = set()
+    for file in tasks:
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            found.add(int(json.loads(file.read_text(encoding="utf-8"))["body"]["args"]["pid"]))
+    return found
 
 
 class RabbitMq:
