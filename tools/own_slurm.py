@@ -15,7 +15,7 @@ SERVICE = Path(__file__).parents[1] / "tests" / "services" / "slurm.sh"
 PROGRAMS = ("slurmctld", "slurmd")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 REMEMBERED_SECONDS = 300
-WAIT_SECONDS = 60.0  # the controller forgets every ten seconds, and looks every thirty whose time is up
+WAIT_SECONDS = 120.0  # the controller looks once a minute for jobs that it may forget
 
 
 def asked(*command: str, cwd: Path | None = None) -> str:

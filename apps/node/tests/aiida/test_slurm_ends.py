@@ -12,7 +12,7 @@ from slipway_node.aiida.observing import REASON_EXTRA
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Observation, Phase, Placement
 
-pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(300)]
 
 SCHEDULER = SchedulerKind.SLURM
 PLACEMENT = Placement("main", account=None, qos=None, cpu=1, memory_mib=100, walltime_seconds=60)

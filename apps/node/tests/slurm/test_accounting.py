@@ -13,7 +13,7 @@ from slipway_node.ports import Placement
 from slipway_node.slurm.cluster import Cluster
 from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, claim, follow_command, submit_command
 
-pytestmark = pytest.mark.service("slurm")
+pytestmark = [pytest.mark.service("slurm"), pytest.mark.timeout(300)]
 once = pytest.mark.idempotency("node-protocol")
 
 PORT = 27817
