@@ -22,4 +22,5 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
 
 @pytest.mark.parametrize("case", each_boundary_once(), ids=str)
 def test_a_job_whose_submission_is_struck_runs_once_and_ends_as_it_should(lab: Laboratory, case: Case) -> None:
-    assert strike(lab, case).wrong == []
+    wrong = strike(lab, case).wrong
+    assert not wrong, "\n".join([*wrong, lab.stack.node.process.tail()])

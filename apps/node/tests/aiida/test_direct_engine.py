@@ -1,9 +1,7 @@
 import asyncio
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -350,27 +348,6 @@ async def test_a_daemon_that_a_full_disk_has_failed_is_exchanged_once_there_is_r
     assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"
     assert worker not in daemon_pids("worker")
-
-
-@pytest.mark.usefixtures("at_once")
-async def test_workers_are_exchanged_at_the_start_where_the_clock_was_set_back_before_it(lab, daemon_pids):
-    submission_id, execution_id = await lab.run_sh("true")
-    await lab.until_ended(submission_id)
-    [worker] = daemon_pids("worker")
-    change = "update db_dbnode set mtime = datetime(mtime, ? || ' hours') where uuid = ?"
-    [database] = (lab.engine._home / "aiida").rglob("database.sqlite")
-
-    def changed(hours: int) -> None:
-        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-            connection.execute(change, (hours, execution_id))
-
-    changed(+1)
-    try:
-        await lab.engine.start()
-    finally:
-        changed(-1)
-
-    assert daemon_pids("worker") not in ([], [worker])
 
 
 def test_the_daemon_stands_where_nothing_lies_that_its_broker_could_remove(daemon_pids):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from kiwipy import UnroutableError
 
-from slipway_node.aiida import brokers, supervision
+from slipway_node.aiida import brokers, set_back, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 
@@ -66,6 +66,8 @@ class Played:
         self.restarts = 0
         self.now = 1_000.0
         self.off = 0.0
+        self.told_ahead = 0.0
+        self.refuse_to_end = False
         self.supervision = Supervision(self, clock=lambda: self.now, wall=lambda: self.now + self.off)
 
     def look(self, times: int = 1) -> list[tuple[str, str]]:
@@ -97,9 +99,19 @@ class Played:
     def free_tasks_of_dead_workers(self, workers) -> None:
         pass
 
+    # as AiiDA's record of changes at times to come
+
+    def unseen_seconds(self, _now_seconds: float) -> float:
+        return self.told_ahead
+
+    def see_to(self) -> None:
+        self.told_ahead = 0.0
+
     # as the machine and AiiDA's process controller
 
     def end_now(self, processes) -> bool:
+        if self.refuse_to_end:
+            return False
         self.ended += [process.pid for process in processes]
         kept = [worker for worker in self.workers if worker not in processes]
         self.workers = [*kept, *(Process(worker.pid + 50) for worker in self.workers if worker in processes)]
@@ -121,6 +133,11 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     now = classmethod(lambda _: DaemonProcesses(parts.workers, parts.brokers, [*parts.workers, *parts.brokers]))
     monkeypatch.setattr(DaemonProcesses, "now", now)
     monkeypatch.setattr(supervision, "end_now", parts.end_now)
+    monkeypatch.setattr(
+        supervision,
+        "set_back",
+        SimpleNamespace(CORRECTION=set_back.CORRECTION, unseen_seconds=parts.unseen_seconds, see_to=parts.see_to),
+    )
     broker = brokers.ZeroMq()
     monkeypatch.setattr(broker, "seconds_since_its_last_word", lambda: parts.broker_age)
     monkeypatch.setattr(broker, "workers_it_knows", lambda: parts.known)
@@ -302,3 +319,19 @@ def test_a_clock_that_is_corrected_or_set_ahead_ends_nobody_until_it_is_set_righ
         assert played.look() == []
     played.off = 0.0
     assert [what for what, _ in played.look(2)] == ["worker"]
+
+
+def test_workers_are_ended_once_where_the_clock_was_ahead_between_two_looks(played):
+    played.look()
+    played.told_ahead = 3600.0
+    assert played.look(4) == [("worker", "the clock was set back by 3600 s")]
+    assert played.ended == [1]
+
+
+def test_workers_that_do_not_end_are_ended_at_a_later_look(played):
+    played.look()
+    played.off, played.refuse_to_end = -3600.0, True
+    assert played.look(2) == []
+    played.refuse_to_end = False
+    [(what, why)] = played.look(2)
+    assert (what, why) == ("worker", "the clock was set back by 3600 s")

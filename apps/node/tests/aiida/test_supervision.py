@@ -1,10 +1,13 @@
 """What lives and does nothing is noticed and brought back, and the job that was under way runs once."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -100,6 +103,48 @@ async def test_a_worker_that_waits_for_a_program_is_let_wait(lab, tmp_path, daem
     assert ended.phase is Phase.FINISHED
     assert daemon_pids("worker") == [pid]
     assert (await lab.engine.health())["brought_back"] == before["brought_back"]
+
+
+@pytest.fixture
+def set_ahead(lab) -> Callable[[str, int], None]:
+    """Let the record say that a process changed so many hours later, as by a clock that was ahead."""
+    [database] = (lab.engine._home / "aiida").rglob("database.sqlite")
+
+    def set_by(execution_id: str, hours: int) -> None:
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            change = "update db_dbnode set mtime = datetime(mtime, ? || ' hours') where uuid = ?"
+            connection.execute(change, (hours, execution_id))
+
+    return set_by
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_workers_are_exchanged_once_after_a_clock_was_ahead_for_a_moment(lab, daemon_pids, set_ahead):
+    submission_id, execution_id = await lab.run_sh("true")
+    await lab.until_ended(submission_id)
+    before, [worker] = (await lab.engine.health())["brought_back"], daemon_pids("worker")
+
+    set_ahead(execution_id, +1)
+    try:
+        while (health := await lab.engine.health())["brought_back"] == before:
+            await lab.engine.changed(0.5)
+        while daemon_pids("worker") in ([], [worker]):
+            await lab.engine.changed(0.5)
+        again, _ = await lab.run_sh("true")
+        await lab.until_ended(again)
+        await lab.engine.start()
+        after = await lab.engine.health()
+        kept = daemon_pids("worker")
+        set_ahead(execution_id, +1)
+        await lab.engine.start()
+        exchanged = daemon_pids("worker")
+    finally:
+        set_ahead(execution_id, -2)
+
+    assert "the clock was set back by 3" in health["last_brought_back"]["why"]
+    assert after["brought_back"] == before + 1
+    assert len(kept) == len(exchanged) == 1
+    assert kept not in (exchanged, [worker])
 
 
 @pytest.mark.parametrize("how", ["linked", "copied"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from slipway_node.aiida import (
     pw_job,
     queries,
     recalling,
+    set_back,
     shell_job,
     submission,
     verdicts,
@@ -133,7 +135,9 @@ class AiidaEngine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while True:
-                    latest = await self._thread.run(queries.latest_change)
+                    # What was changed at a time to come, by a clock that was set back, would hide what changes now.
+                    until = datetime.now(UTC) + set_back.CORRECTION
+                    latest = await self._thread.run(queries.newest_change, until)
                     if latest != self._seen:
                         self._seen = latest
                         return
@@ -163,9 +167,10 @@ class AiidaEngine:
         self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
         self._get_over_a_full_disk()
-        if queries.has_changed_in_the_future(datetime.now(UTC)):
+        if set_back.unseen_seconds(time.time()):
             # The clock was set back while no agent looked, and workers that were running then wait for its return.
             self._daemon.restart()
+            set_back.see_to()
         else:
             self._daemon.ensure_running()
         with contextlib.suppress(EngineUnavailableError):  # else at a look, when there is a broker

@@ -1,13 +1,11 @@
 """Asking AiiDA's database: one query whatever the number of submissions, columns only, no objects kept."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from slipway_node.aiida.profile import end_transaction
 from slipway_node.aiida.verdicts import ProcessRow
-
-CORRECTION = timedelta(seconds=2)
 
 _COLUMNS = (
     "uuid",
@@ -92,21 +90,17 @@ def node_of(execution_id: str) -> Any:
     return load_node(uuid=execution_id)
 
 
-def latest_change() -> Any:
-    """Return what differs once any process has changed: the newest modification time and the number of processes."""
+def newest_change(until: datetime | None = None) -> datetime | None:
+    """Return when a process was last changed, of those changes that were not made after ``until``; None for none."""
     from aiida.orm import ProcessNode, QueryBuilder
 
-    query = QueryBuilder().append(ProcessNode, project=["mtime"]).order_by({ProcessNode: {"mtime": "desc"}}).limit(1)
+    filters = {} if until is None else {"mtime": {"<=": until}}
+    query = QueryBuilder().append(ProcessNode, filters=filters, project=["mtime"], tag="process")
     try:
-        return query.first()
+        found: list[datetime] | None = query.order_by({"process": {"mtime": "desc"}}).limit(1).first()
+        return None if found is None else found[0]
     finally:
         end_transaction()
-
-
-def has_changed_in_the_future(now: datetime) -> bool:
-    """Tell whether a process changed at a time that is yet to come, by more than a clock's correction."""
-    newest = latest_change()
-    return newest is not None and newest[0] - now > CORRECTION
 
 
 def _by_label(labels: Sequence[str], columns: list[str]) -> list[list[Any]]:

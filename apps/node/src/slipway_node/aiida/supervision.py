@@ -18,7 +18,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 from pydantic import JsonValue
 
-from slipway_node.aiida import brokers
+from slipway_node.aiida import brokers, set_back
 from slipway_node.aiida.daemon import START_SECONDS, Daemon, DaemonProcesses, end_now
 from slipway_node.aiida.silence import Silences
 from slipway_node.ports import EngineUnavailableError
@@ -34,7 +34,6 @@ MISSING_SECONDS = 15.0  # the supervisor starts what died by itself, within seco
 PROCESS_ASK_SECONDS = 10.0
 PROCESS_SECONDS = 10.0  # since the second question that was not answered
 PROCESSES_ASKED = 30  # at once, whatever their number: an answer costs a worker a millisecond
-SET_BACK_SECONDS = 2.0  # that a clock may be corrected by without harm
 AT_WORK_CPU_SECONDS = 0.2  # between two questions
 AT_WORK_BYTES = 1024 * 1024
 
@@ -84,7 +83,7 @@ class Supervision:
         found = self._fault_of_all(processes)
         if found is not None:
             self._daemon.restart()
-            self._begin_anew()
+            self._all_are_new()
         else:
             found = self._replaced(processes.workers) or self._deaf(processes.workers)
             self._daemon.free_tasks_of_dead_workers(processes.workers)
@@ -161,17 +160,24 @@ class Supervision:
             self._hung(workers),
         ):
             if deaf and end_now(deaf):
-                self._begin_anew()
+                if len(deaf) == len(workers):
+                    self._all_are_new()
+                else:
+                    self._begin_anew()
                 return WORKER, why
         return None
 
     def _set_back(self, workers: Sequence[Any]) -> tuple[list[Any], str]:
-        """Return all workers where the clock was set back: until it is as late again AiiDA asks no scheduler."""
-        ahead = self._wall() - self._clock()
-        back, self._wall_ahead = self._wall_ahead - ahead, max(self._wall_ahead, ahead)
-        if back < SET_BACK_SECONDS:
+        """Return all workers where the clock was set back: until it is as late again AiiDA asks no scheduler.
+
+        It may have been ahead for a moment between two looks: AiiDA's record then tells.
+        """
+        wall = self._wall()
+        ahead = wall - self._clock()
+        self._wall_ahead = max(self._wall_ahead, ahead)
+        back = max(self._wall_ahead - ahead, set_back.unseen_seconds(wall))
+        if back < set_back.CORRECTION.total_seconds():
             return [], ""
-        self._wall_ahead = ahead
         return list(workers), f"the clock was set back by {back:.0f} s"
 
     def _stopped(self, workers: Sequence[Any]) -> tuple[list[Any], str]:
@@ -247,6 +253,12 @@ class Supervision:
     def _lasts(self, what: str, why: str | None, seconds: float) -> bool:
         """Note why ``what`` is silent, or (None) that it is not; tell whether it has been silent for so long."""
         return self._silences.look(what, why, self._clock()) >= seconds
+
+    def _all_are_new(self) -> None:
+        """Note that no worker is left that began before now."""
+        self._wall_ahead = self._wall() - self._clock()
+        set_back.see_to()
+        self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._silences.forget()
