@@ -92,7 +92,7 @@ def _questions(root: Path) -> list[Row]:
         queue = min(client.nodes()[0].policy.queues)  # type: ignore[union-attr] # the node has told its policy
         command = client.prepare(
             input_uri=(shared / "slipway.yaml").as_uri(), node=node_id, queue=queue, cpu=1, memory_mib=10,
-            walltime_seconds=900,
+            walltime_seconds=600,
         )  # fmt: skip
         made = 0
         for jobs in JOBS:
