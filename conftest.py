@@ -10,6 +10,10 @@ from collections.abc import Callable
 import pytest
 import rabbitmq
 
+if "SLIPWAY_TEST_SLURMS" in os.environ:  # one for each of the processes that tests run in (scripts/test.sh)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    os.environ["SLURM_CONF"] = f"{os.environ['SLIPWAY_TEST_SLURMS']}/{worker}/slurm.conf"
+
 REQUIRED = os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1"
 
 
@@ -33,7 +37,11 @@ SERVICES: dict[str, Callable[[], bool]] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip a test whose service is missing, or let it fail where services are required."""
+    """Skip a test whose service is missing, or let it fail where services are required.
+
+    Those that need one begin first: they take longest, and no process should be left alone with them in the end.
+    """
+    items.sort(key=lambda item: not any(item.iter_markers("service")))
     if REQUIRED:
         return
     for item in items:

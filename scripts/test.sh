@@ -9,11 +9,16 @@ fi
 scripts/bootstrap.sh dev
 scripts/node_tools.sh
 . scripts/tools.sh
-if [ "$(id -u)" = 0 ] && ! sinfo >/dev/null 2>&1; then
-    trap 'tests/services/slurm.sh stop' EXIT
-    tests/services/slurm.sh start
-    export SLURM_CONF
-    SLURM_CONF=$(tests/services/slurm.sh conf)
+# Tests mostly wait for what they started, so two run at a time, each on a Slurm of its own; one that is here serves one.
+workers=2
+if sinfo >/dev/null 2>&1; then
+    workers=1
+elif [ "$(id -u)" = 0 ]; then
+    export SLIPWAY_TEST_SLURMS=/var/tmp/slipway-slurm
+    slurm() { SLIPWAY_SLURM_DIR=$SLIPWAY_TEST_SLURMS/gw$1 SLIPWAY_SLURM_PORT=$((16817 + 1000 * $1)) tests/services/slurm.sh "$2"; }
+    each_slurm() { for number in $(seq 0 $((workers - 1))); do slurm "$number" "$1"; done; }
+    trap 'each_slurm stop' EXIT
+    each_slurm start
 fi
 pnpm -r run test
-pytest "$@"
+pytest -n "$workers" --dist loadscope --no-loadscope-reorder "$@"

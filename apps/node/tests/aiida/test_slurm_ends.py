@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(300)]
 
 SCHEDULER = SchedulerKind.SLURM
 PLACEMENT = Placement("main", account=None, qos=None, cpu=1, memory_mib=100, walltime_seconds=60)
-PORT = 28817
+PORT = 19817
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -221,6 +221,7 @@ def link(kind: bytes) -> tarfile.TarInfo:
         (b"PK\x03\x04nonsense", "cannot be unpacked"),
         (b"\xff\xfe\x00", "not UTF-8"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "content",  # an archive's bytes have the time in them
 )
 async def test_a_bundle_that_is_broken_or_reaches_out_is_refused(workspace, content, said):
     refused = await refusal(inline(content), workspace, "data:")

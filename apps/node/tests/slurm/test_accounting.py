@@ -16,7 +16,7 @@ from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, claim, follo
 pytestmark = [pytest.mark.service("slurm"), pytest.mark.timeout(300)]
 once = pytest.mark.idempotency("node-protocol")
 
-PORT = 27817
+PORT = 18917
 FITTING = {"partition": "main", "account": "chem", "qos": "high", "cpu": 1, "memory_mib": 100, "walltime_seconds": 60}
 
 
