@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from clocks import CLOCK, LOOK_SECONDS
 from director import Director
@@ -75,6 +76,7 @@ class Laboratory:
     says: Path
     clocks: Mapping[str, Path]
     rabbitmq: RabbitMq | None = None
+    effects: list[tuple[Any, Path, int]] = field(default_factory=list)  # case, what it writes, how often it has begun
 
     @contextlib.contextmanager
     def slurm_saying(self, answer: str) -> Iterator[None]:

@@ -49,6 +49,7 @@ CLOCK_POINTS = {
     Deed.AHEAD: ("before gateway.ack", "before worker.submit", "before worker.retrieve"),
     Deed.EXPIRED: ("before gateway.ack", "before gateway.ingest"),  # no lease is good for so long
 }
+NOT_STRUCK = "not struck: the point was not reached"
 GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
@@ -175,6 +176,9 @@ def cases() -> Iterator[Case]:
                 yield Case(flow, f"before {step}", Deed.TWICE, nth)
     for point in WITHIN_THE_LAUNCH:
         yield Case(Flow.RUN, point, Victim.AGENT)
+    for point in ("before engine.kill", "before scancel"):
+        for what in (Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY):
+            yield Case(Flow.CANCEL, point, what)
     for point in WITH_THE_ENGINE:
         for what in (Victim.AGENT, Victim.BROKER, Victim.SLURMCTLD, Victim.SLURMD, Victim.GATEWAY, *ANSWERS):
             yield Case(Flow.RUN, point, what)
@@ -234,7 +238,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             product.wait(job_id, {"running"})
             product.request("POST", f"/jobs/{job_id}:cancel")
         if not held.reached(REACHED_SECONDS):
-            return Outcome(case, ["the point was not reached"], 0.0, 0.0)
+            return Outcome(case, [NOT_STRUCK], 0.0, 0.0)
         seen = _done_to(lab, case, held, job_id)
         back = time.monotonic()
         moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
@@ -252,10 +256,20 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             wrong.append(f"{len(made)} jobs at Slurm")
         return Outcome(case, wrong, moved, ended)
     finally:
+        lab.effects.append((case, effects, effects_of(effects).count("began")))
         lab.director.disarm()
         if case.what in CLOCKS:
             lab.set_clock(CLOCKS[case.what][0], 0.0)
         _made_whole(lab)
+
+
+def doubled_since(lab: Laboratory) -> list[Outcome]:
+    """Return what has begun once more after its case was over; to be asked when all are."""
+    return [
+        Outcome(case, ["doubled: it began again after its end"], 0.0, 0.0)
+        for case, effects, begun in lab.effects
+        if effects_of(effects).count("began") > begun
+    ]
 
 
 def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:

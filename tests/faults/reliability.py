@@ -52,14 +52,15 @@ def summary(outcomes: Sequence[Outcome], stamp: str) -> str:
     """Return the counts in a paragraph, and a line for each case that went wrong."""
     wrong = [outcome for outcome in outcomes if outcome.wrong]
     late = [outcome for outcome in outcomes if not outcome.wrong and outcome.moved_seconds > MOVED_SECONDS]
-    moved = [outcome.moved_seconds for outcome in outcomes] or [0.0]
+    moved = [outcome.moved_seconds for outcome in outcomes if not outcome.wrong] or [0.0]
     words = [text for outcome in wrong for text in outcome.wrong]
     counts = (
         f"{len(outcomes)} runs: {sum(text.startswith('lost') for text in words)} lost, "
         f"{sum(text.startswith('doubled') or 'jobs at Slurm' in text for text in words)} doubled, "
-        f"{sum(text.startswith(('ended as', 'events', 'effects')) for text in words)} wrong ends. "
-        f"The job moved again {median(moved):.1f} s (median) and at most {max(moved):.1f} s after the last part was "
-        f"back; {len(late)} took over {MOVED_SECONDS:.0f} s."
+        f"{sum(text.startswith(('ended as', 'events', 'effects')) for text in words)} wrong ends, "
+        f"{sum(text.startswith('not struck') for text in words)} not struck. "
+        f"Where it held, the job moved again {median(moved):.1f} s (median) and at most {max(moved):.1f} s after the "
+        f"last part was back; {len(late)} took over {MOVED_SECONDS:.0f} s."
     )
     told = [f"- {outcome.case}: {'; '.join(outcome.wrong)}" for outcome in wrong]
     return "\n\n".join([stamp, counts, *(["\n".join(told)] if told else [])])

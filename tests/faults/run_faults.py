@@ -27,7 +27,7 @@ import httpx
 from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
 from local_stack import StackError
-from matrix import Case, Outcome, cases, strike
+from matrix import Case, Outcome, cases, doubled_since, strike
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
 from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
@@ -68,6 +68,9 @@ def run(todo: Sequence[Case], *, on_rabbitmq: bool) -> Iterator[Outcome]:
                     outcome, whole = _struck(lab, case)
                     said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
                     print(f"{case}  {said}  ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+                    yield outcome
+                for outcome in doubled_since(lab):
+                    print(f"{outcome.case}  {outcome.wrong}", file=sys.stderr, flush=True)
                     yield outcome
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from laboratory import Laboratory, laboratory
-from matrix import Case, each_boundary_once, strike
+from matrix import Case, doubled_since, each_boundary_once, strike
 
 pytestmark = [
     pytest.mark.service("aiida"),
@@ -18,6 +18,7 @@ pytestmark = [
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     with laboratory(tmp_path_factory.mktemp("faults")) as made:
         yield made
+        assert doubled_since(made) == []
 
 
 @pytest.mark.parametrize("case", each_boundary_once(), ids=str)
