@@ -120,28 +120,31 @@ def set_ahead(lab) -> Callable[[str, int], None]:
 
 @pytest.mark.usefixtures("impatient")
 async def test_workers_are_exchanged_once_after_a_clock_was_ahead_for_a_moment(lab, daemon_pids, set_ahead):
-    submission_id, execution_id = await lab.run_sh("true")
-    await lab.until_ended(submission_id)
+    (first, execution_id), (second, execution_of_second) = await lab.run_sh("true"), await lab.run_sh("true")
+    await lab.until_ended(first)
+    await lab.until_ended(second)
     before, [worker] = (await lab.engine.health())["brought_back"], daemon_pids("worker")
 
     set_ahead(execution_id, +1)
+    set_ahead(execution_of_second, +2)
     try:
         while (health := await lab.engine.health())["brought_back"] == before:
             await lab.engine.changed(0.5)
         while daemon_pids("worker") in ([], [worker]):
             await lab.engine.changed(0.5)
+        set_ahead(execution_of_second, -2)  # as a worker that has it in work writes it again
         again, _ = await lab.run_sh("true")
         await lab.until_ended(again)
         await lab.engine.start()
         after = await lab.engine.health()
         kept = daemon_pids("worker")
-        set_ahead(execution_id, +1)
+        set_ahead(execution_id, +2)
         await lab.engine.start()
         exchanged = daemon_pids("worker")
     finally:
-        set_ahead(execution_id, -2)
+        set_ahead(execution_id, -3)
 
-    assert "the clock was set back by 3" in health["last_brought_back"]["why"]
+    assert "the clock was set back by 7" in health["last_brought_back"]["why"]
     assert after["brought_back"] == before + 1
     assert len(kept) == len(exchanged) == 1
     assert kept not in (exchanged, [worker])
@@ -159,7 +162,9 @@ async def test_a_second_home_is_kept_off_the_profile_that_an_agent_serves(lab, t
     code = (
         "import asyncio, sys; from pathlib import Path; from slipway_contracts.node_policy import NodePolicy;"
         "from slipway_node.aiida.engine import AiidaEngine;"
-        "asyncio.run(AiidaEngine(Path(sys.argv[1]), NodePolicy(policy_version='1', queues={})).start())"
+        "engine = AiidaEngine(Path(sys.argv[1]), NodePolicy(policy_version='1', queues={}))\n"
+        "async def run():\n try: await engine.start()\n finally: await engine.stop()\n"
+        "asyncio.run(run())"
     )
     before = daemon_pids("worker")
 

@@ -7,9 +7,10 @@ import pytest
 from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS, claim
 
 
-def run(folder, job_id: str, *, before: str = "") -> int:
+def run(folder, job_id: str, *, before: str = "", restarts: int | None = None) -> int:
     script = f"{before}\n{claim()}\necho ran >> effects\n"
     env = {"SLURM_JOB_ID": job_id, "PATH": "/usr/bin:/bin"}
+    env |= {} if restarts is None else {"SLURM_RESTART_COUNT": str(restarts)}
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, check=False)
     return done.returncode
 
@@ -20,10 +21,17 @@ def effects(folder) -> str:
 
 @pytest.mark.idempotency("node-protocol")
 def test_the_first_job_runs_also_when_it_is_requeued_and_no_other_does(tmp_path):
-    assert [run(tmp_path, job_id) for job_id in ("7", "8", "7")] == [0, 0, 0]
+    assert [run(tmp_path, "7"), run(tmp_path, "8"), run(tmp_path, "7", restarts=1)] == [0, 0, 0]
 
     assert effects(tmp_path) == "ran\nran\n"
     assert (tmp_path / CLAIM).read_text() == "7\n"
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_a_job_that_its_controller_starts_again_since_it_has_forgotten_its_start_runs_once(tmp_path):
+    assert [run(tmp_path, "7"), run(tmp_path, "7"), run(tmp_path, "7", restarts=0)] == [0, 0, 0]
+
+    assert effects(tmp_path) == "ran\n"
 
 
 def test_a_claim_that_cannot_be_written_ends_the_job_and_keeps_no_later_one_out(tmp_path):

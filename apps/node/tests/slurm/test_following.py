@@ -198,6 +198,14 @@ def test_a_job_that_only_the_queue_misses_is_withdrawn(folder, begun):
     assert withdrawn(folder) == 0
 
 
+def test_a_job_is_withdrawn_also_where_no_claim_can_be_written_and_that_is_not_the_end_of_it(folder):
+    (folder / "held.sh").write_text((folder / "job.sh").read_text().replace("#SBATCH", "#SBATCH --hold", 1))
+    job_id = submitted(folder, "held.sh")
+    assert withdrawn(folder, "trap : XFSZ; ulimit -f 0\n") == 75
+    assert Cluster().job_state(job_id) == "CANCELLED"
+    assert withdrawn(folder) == 0
+
+
 def test_a_folder_that_cannot_be_entered_is_not_said_to_be_gone(tmp_path):
     (tmp_path / "file").touch()
     assert withdrawn(tmp_path / "file") == 75

@@ -101,7 +101,7 @@ def test_trouble_is_told_in_words(answer):
     slurm = saying(commands.PARTITIONS, answer)
 
     assert not slurm.answers()
-    assert str(slurm.trouble()).startswith("sinfo --noheader --exact: not understood: ")
+    assert str(slurm.trouble()).startswith("sinfo --all --noheader: not understood: ")
 
 
 def test_a_slurm_that_answers_is_no_trouble():

@@ -18,10 +18,21 @@ TAIL_BYTES = 16 * 1024  # read of an output's end; the summary keeps less
 
 
 def collect(node: Any, folder: Path) -> Collected:
-    """Write everything of ``node`` into ``folder`` (emptied first) and return it with its summary."""
+    """Write everything of ``node`` into ``folder`` (emptied first) and return it with its summary.
+
+    Where that fails nothing is left there: half of what filled the disk would keep it full.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
+    try:
+        return _collect(node, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _collect(node: Any, folder: Path) -> Collected:
     outputs = {entry.link_label: entry.node for entry in node.base.links.get_outgoing().all()}
     parsed: dict[str, JsonValue] = {}
     for label, output in sorted(outputs.items()):

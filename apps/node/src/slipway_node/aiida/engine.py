@@ -84,7 +84,8 @@ class AiidaEngine:
     async def stop(self) -> None:
         """Stop the daemon; jobs at the scheduler run on and are taken up at the next start."""
         try:
-            await self._thread.run(self._daemon.stop)
+            if self._lock is not None:  # else the daemon is another agent's, which shares the profile
+                await self._thread.run(self._daemon.stop)
         finally:
             await asyncio.to_thread(self._thread.close)
             if self._lock is not None:

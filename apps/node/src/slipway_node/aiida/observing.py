@@ -74,12 +74,14 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
     node = queries.node_of(row.uuid)
     try:
         reason = _scheduler_reason(node, row, look) if phase is Phase.FAILED else None
-        if phase is Phase.KILLED and not _is_gone(node, look):
-            return replace(seen, phase=Phase.PENDING, ended_at=None)  # asked for again at the next look
+        # AiiDA fetches nothing of a process that it has given up, nor cancels its job.
+        given_up = phase is Phase.KILLED or row.exit_status is None
+        if given_up and not _is_gone(node, look):
+            return replace(seen, phase=_before_its_end(phase), ended_at=None)  # asked for again at the next look
     except (verdicts.UndecidedError, EngineUnavailableError, OSError) as error:
         # Its own trouble, and none of the other executions'.
         _log.warning("end_not_judged", execution_id=row.uuid, detail=str(error))
-        return replace(seen, phase=Phase.RETRIEVING if phase is Phase.FAILED else Phase.PENDING, ended_at=None)
+        return replace(seen, phase=_before_its_end(phase), ended_at=None)
     if (said := work_directory.told(node)) is not None:
         return replace(seen, phase=Phase.FAILED, failure=verdicts.without_storage(said))
     if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
@@ -88,8 +90,15 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
     return replace(seen, failure=verdicts.failure_of(row, reason, tail))
 
 
+def _before_its_end(phase: Phase) -> Phase:
+    """Return what an execution is told as whose end cannot be told yet."""
+    return Phase.RETRIEVING if phase is Phase.FAILED else Phase.PENDING
+
+
 def _is_gone(node: Any, look: Look | None) -> bool:
-    """Tell whether nothing of a killed execution is left at Slurm, and cancel what is; raises UndecidedError.
+    """Tell whether nothing of an execution that was given up is left at Slurm, and cancel what is.
+
+    Raises UndecidedError.
 
     What was killed for want of storage never came to Slurm, and its folder takes no claim.
     """

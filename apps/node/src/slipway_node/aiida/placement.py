@@ -26,6 +26,8 @@ def options(placement: Placement, scheduler: SchedulerKind, *, ranks: int) -> di
             chosen["max_wallclock_seconds"] = placement.walltime_seconds
             chosen["prepend_text"] = claim()
             chosen["append_text"] = own_end.mark()
+            # A second job, which does nothing, is not to empty what Slurm wrote down of the first one's end.
+            chosen["custom_scheduler_commands"] = "#SBATCH --open-mode=append"
             chosen["max_memory_kb"] = placement.memory_mib * KIB_PER_MIB
             words = {"queue_name": placement.partition, "account": placement.account, "qos": placement.qos}
             chosen |= {name: word for name, word in words.items() if word is not None}

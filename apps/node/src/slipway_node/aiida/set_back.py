@@ -19,7 +19,7 @@ def unseen_seconds(now_seconds: float) -> float:
     """Return by how much the newest change lies ahead of ``now_seconds`` (Unix time); 0 where that was seen to."""
     now = datetime.fromtimestamp(now_seconds, UTC)
     newest = queries.newest_change()
-    if newest is None or newest - now <= CORRECTION or newest.isoformat() == _seen():
+    if newest is None or newest - now <= CORRECTION or newest <= _seen():
         return 0.0
     return (newest - now).total_seconds()
 
@@ -32,14 +32,13 @@ def see_to() -> None:
         end_transaction()
 
 
-def _seen() -> str | None:
+def _seen() -> datetime:
     try:
-        seen = _storage().get_global_variable(_KEY)
+        return datetime.fromisoformat(str(_storage().get_global_variable(_KEY)))
     except KeyError:
-        return None
+        return datetime.min.replace(tzinfo=UTC)
     finally:
         end_transaction()
-    return None if seen is None else str(seen)
 
 
 def _storage() -> Any:

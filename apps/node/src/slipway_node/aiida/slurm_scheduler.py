@@ -8,9 +8,9 @@ from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
 from slipway_node.slurm.submit_once import (
+    CLAIM,
     ENDED,
     NO_FOLDER_STATUS,
-    claim,
     claims_command,
     follow_command,
     submit_command,
@@ -84,7 +84,7 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
                 waiting += [job_id for job_id, _ in some]
                 continue
             for (job_id, calculation), holder in zip(some, holders, strict=True):
-                if holder == job_id or (not holder and claim() not in (calculation.get_option("prepend_text") or "")):
+                if holder == job_id or (not holder and CLAIM not in (calculation.get_option("prepend_text") or "")):
                     self._counting.add(job_id)
                     continue
                 waiting.append(job_id)

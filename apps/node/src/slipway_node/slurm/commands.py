@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 PING = ("scontrol", "ping")  # fails at once where no controller answers, which others take up to 18 s to find
-PARTITIONS = ("sinfo", "--noheader", "--exact", "--format=%R|%a|%l|%c|%m")
+PARTITIONS = ("sinfo", "--all", "--noheader", "--exact", "--format=%R|%a|%l|%c|%m")
 CONFIGURATION = ("scontrol", "show", "config")
 QOS = ("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name,Priority")
 

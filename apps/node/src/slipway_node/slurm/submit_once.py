@@ -172,8 +172,8 @@ def withdraw_command(folder: str) -> str:
     """Return what sees to it that no job of ``folder`` waits or runs, now or later; may be repeated.
 
     AiiDA cancels the job whose id it has, and none while it still submits. So the directory is claimed, in the name of
-    nobody, unless a job has done so; and every job of it is cancelled. Ends with TRY_AGAIN_STATUS where it cannot be
-    told that none is left.
+    nobody, unless a job has done so; and every job of it is cancelled, also where a full disk takes no claim. Ends with
+    TRY_AGAIN_STATUS where it cannot be told that none is left, or comes later.
     """
     return f"""cd {shlex.quote(folder)} 2>/dev/null || {{
   LC_ALL=C stat {shlex.quote(folder)} 2>&1 | grep -q 'No such file' && exit 0 || exit {TRY_AGAIN_STATUS}
@@ -189,28 +189,31 @@ active() {{
 }}
 echo {_NOBODY} > {CLAIM}.{_NOBODY} && ln {CLAIM}.{_NOBODY} {CLAIM} 2>/dev/null
 rm -f {CLAIM}.{_NOBODY}
-[ -s {CLAIM} ] || exit {TRY_AGAIN_STATUS}
 left=$(active) || exit {TRY_AGAIN_STATUS}
-[ -n "$left" ] || exit 0
-scancel $left
-left=$(active) || exit {TRY_AGAIN_STATUS}
-[ -z "$left" ] || exit {TRY_AGAIN_STATUS}
+if [ -n "$left" ]; then
+  scancel $left
+  left=$(active) || exit {TRY_AGAIN_STATUS}
+fi
+[ -z "$left" ] && [ -s {CLAIM} ] || exit {TRY_AGAIN_STATUS}
 """
 
 
 def claim() -> str:
     """Return what a job script begins with: the first job to run it claims it, another one exits.
 
-    A requeued job keeps its id and so its claim. The claim is on the disk before it is put in its place, by a link that
-    only one can make: there is never an empty one, which would keep every job out. A job that cannot write it ends with
-    CLAIM_FAILED_STATUS.
+    A requeued job keeps its id and so its claim. But where Slurm counts no restart and starts the job that has the
+    claim again, its controller was killed and has forgotten that the job began: that exits too. The claim is on the
+    disk before it is put in its place, by a link that only one can make: there is never an empty one, which would keep
+    every job out. A job that cannot write it ends with CLAIM_FAILED_STATUS.
     """
-    return f"""if ! [ -e {CLAIM} ]; then
+    return f"""slipway_begins=
+if ! [ -e {CLAIM} ]; then
   own={CLAIM}.$SLURM_JOB_ID
-  {{ echo "$SLURM_JOB_ID" | dd of="$own" conv=fsync status=none && ln "$own" {CLAIM}; rm -f "$own"; }} 2>/dev/null
+  {{ echo "$SLURM_JOB_ID" | dd of="$own" conv=fsync status=none && ln "$own" {CLAIM} && slipway_begins=1
+    rm -f "$own"; }} 2>/dev/null
 fi
 case "$(cat {CLAIM} 2>/dev/null)" in
-  "$SLURM_JOB_ID") ;;
+  "$SLURM_JOB_ID") [ -n "$slipway_begins" ] || [ "${{SLURM_RESTART_COUNT:-0}}" -gt 0 ] || exit 0 ;;
   "") exit {CLAIM_FAILED_STATUS} ;;
   *) exit 0 ;;
 esac"""
