@@ -33,7 +33,7 @@ from rabbitmq import rabbitmq_in
 from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-PORT, PORTS_APART = 30817, 1000
+PORT, PORTS_APART = 10817, 1000  # none that the system gives to connections
 
 
 def stamp(runs: int, seed: int, at_once: int) -> str:
