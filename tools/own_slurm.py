@@ -122,6 +122,11 @@ class OwnSlurm:
         """Wait until the node takes jobs, and take it back into service where it was put out of it."""
         wait_until(self._node_takes_jobs)
 
+    def wait_for_end(self, job_id: str) -> None:
+        """Wait until the job neither waits nor runs any more; a node that is put out of service is taken back."""
+        going_on = ("squeue", "-h", "-t", "PENDING,RUNNING,COMPLETING", "-o", "%i")
+        wait_until(lambda: self._node_takes_jobs() and job_id not in asked(*going_on).split())
+
     def _node_takes_jobs(self) -> bool:
         state = asked("sinfo", "-h", "-p", "main", "-o", "%T")
         if state.startswith(("down", "drain")):

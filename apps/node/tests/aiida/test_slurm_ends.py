@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
-from own_slurm import OwnSlurm, asked, lacking, own_slurm
+from own_slurm import OwnSlurm, asked, lacking, own_slurm, wait_until
 
 from slipway_node.aiida import queries
 from slipway_node.aiida.observing import REASON_EXTRA
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Observation, Phase, Placement
+from slipway_node.slurm.submit_once import claim
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(300)]
 
@@ -125,3 +126,26 @@ async def test_while_slurm_cannot_be_asked_only_what_says_itself_how_it_ended_en
     assert REASON_EXTRA not in kept
     assert decided.phase is Phase.KILLED
     assert (await lab.until_ended(without)).phase is Phase.KILLED
+
+
+TRIES = 10  # the controller writes down what began within seconds; it must be killed before
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_a_job_that_a_killed_controller_starts_again_runs_once(slurm: OwnSlurm, tmp_path):
+    header = "#!/bin/bash\n#SBATCH --no-requeue --mem=10 --output=out\necho started >> starts\n"
+    for number in range(TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "job.sh").write_text(f"{header}{claim()}\necho ran >> effects\n")
+        job_id = asked("sbatch", "--parsable", "job.sh", cwd=folder)
+        wait_until((folder / "effects").exists)
+
+        slurm.stop_controller("KILL")
+        slurm.start_controller()
+        slurm.wait_for_end(job_id)
+
+        assert (folder / "effects").read_text() == "ran\n"
+        if (folder / "starts").read_text() != "started\n":
+            return
+    pytest.fail(f"in {TRIES} tries the controller never started a job again")
