@@ -88,10 +88,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """An execution as the engine has kept it: the process, and what it was launched with."""
+    """An execution as the engine has kept it: the process, what it was launched with, and when it ended, if it has."""
 
     execution_id: str
     envelope: Envelope
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

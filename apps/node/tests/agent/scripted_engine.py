@@ -44,6 +44,8 @@ class ScriptedEngine:
         self.refusal: RefusedJobError | None = None
         self.first_phase = first_phase
         self.kill_works = True
+        self.may_collect = asyncio.Event()
+        self.may_collect.set()
         self.policy: NodePolicy | None = None
         self.program_paths: Mapping[str, str] = {}
         self._changes = asyncio.Event()
@@ -91,7 +93,7 @@ class ScriptedEngine:
     async def launched_since(self, moment: datetime, besides: Collection[str]) -> list[Launched]:
         self._ask("launched_since")
         return [
-            Launched(seen.execution_id, seen.envelope)
+            Launched(seen.execution_id, seen.envelope, seen.ended_at)
             for key, seen in self.processes.items()
             if key not in besides and (seen.ended_at is None or seen.ended_at >= moment)
         ]
@@ -115,6 +117,7 @@ class ScriptedEngine:
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:
         self._ask("collect")
+        await self.may_collect.wait()
         summary: dict[str, JsonValue] = {"energy_ev": -213.03195}
         await asyncio.to_thread(_write, folder, {"execution_id": execution_id, **summary})
         return Collected(folder=folder, archive=None, summary=summary)

@@ -112,6 +112,8 @@ async def test_executions_are_recalled_with_their_command_but_none_that_is_known
 
     assert recalled.keys() == {lost}
     assert recalled[lost].execution_id == execution_id
+    assert recalled[lost].ended_at is not None
+    assert began < recalled[lost].ended_at < datetime.now(UTC)
     assert recalled[lost].envelope == (await lab.observed(lost)).envelope
 
 
@@ -125,9 +127,10 @@ async def test_what_ended_before_is_not_recalled_and_what_still_runs_is(lab, tmp
     recalled = await lab.engine.launched_since(datetime.now(UTC) + timedelta(days=1), ())
 
     await lab.engine.kill(execution_id)
-    submission_ids = {it.envelope.command.submission_id for it in recalled}
-    assert running in submission_ids
-    assert ended not in submission_ids
+    ended_at = {it.envelope.command.submission_id: it.ended_at for it in recalled}
+    assert running in ended_at
+    assert ended_at[running] is None
+    assert ended not in ended_at
 
 
 async def test_somebody_else_s_processes_are_not_recalled(lab, monkeypatch):

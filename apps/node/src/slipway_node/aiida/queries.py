@@ -39,15 +39,22 @@ def rows(submission_ids: Sequence[str]) -> list[ProcessRow]:
     return list(once.values())
 
 
-def changed_since(moment: datetime) -> list[tuple[str, str, str]]:
-    """Return label, uuid and description of processes that changed since ``moment`` or are not sealed, oldest first."""
+def changed_since(moment: datetime) -> list[tuple[str, str, str, datetime | None]]:
+    """Return the processes that changed since ``moment`` or are not sealed, oldest first.
+
+    Of each its label, uuid, description, and last change where it is sealed.
+    """
     from aiida.orm import ProcessNode, QueryBuilder
 
     filters = {"or": [{"mtime": {">=": moment}}, {"attributes": {"!has_key": ProcessNode.SEALED_KEY}}]}
-    query = QueryBuilder().append(ProcessNode, filters=filters, project=["label", "uuid", "description"], tag="process")
+    columns = ["label", "uuid", "description", "attributes.sealed", "mtime"]
+    query = QueryBuilder().append(ProcessNode, filters=filters, project=columns, tag="process")
     query.order_by({"process": [{"ctime": "asc"}, {"id": "asc"}]})
     try:
-        return [(str(label), str(uuid), str(description)) for label, uuid, description in query.all()]
+        return [
+            (str(label), str(uuid), str(description), changed_at if sealed else None)
+            for label, uuid, description, sealed, changed_at in query.all()
+        ]
     finally:
         end_transaction()
 
