@@ -194,6 +194,45 @@ def test_events_come_out_in_the_order_they_went_in(journal):
     assert states == [ExecutionState.ACCEPTED, ExecutionState.RUNNING, ExecutionState.COMPLETED]
 
 
+def test_recalled_executions_are_taken_up_in_the_order_they_were_written_down_in(journal):
+    first, second = ((command(f"c-{s}", submission_id=s), f"e-{s}") for s in ("s2", "s1"))
+    journal.record_recalled([first, second])
+    assert journal.next_recalled() == [first]
+    assert journal.recalled_of(["s1", "s3"]) == [second]
+    journal.record_launch(first[0], event(ExecutionState.ACCEPTED, "s2", "e-s2"))
+    assert journal.next_recalled() == [second]
+    assert [entry.execution_id for entry in journal.executions()] == ["e-s2"]
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_what_is_recalled_is_not_looked_for_launched_or_told_of_and_takes_no_place_in_its_queue(journal):
+    recalled = [(command("c1"), "e1")]
+    journal.record_recalled(recalled)
+    journal.record_recalled(recalled)
+    journal.record_leased([command("c1")])
+    journal.record_acks(["c1"], [])
+    assert journal.tally().commands == {CommandState.RECALLED: 1}
+    assert journal.accounted_for() == {"s1"}
+    assert (journal.startable(), journal.executions(), journal.launched_by_queue()) == ([], [], {})
+    assert journal.pending_events(10) == []
+
+
+def test_a_command_whose_process_had_ended_is_recalled_before_what_was_written_down_later(journal):
+    journal.record_leased([command("c1")])
+    other = (command("c2", submission_id="s2"), "e2")
+    journal.record_recalled([other, (command("c1"), "e1")])
+    assert journal.next_recalled() == [(command("c1"), "e1")]
+
+
+@pytest.mark.idempotency("execution-event")
+def test_an_end_that_was_told_is_not_recalled(journal):
+    launched(journal)
+    journal.record_events([event(ExecutionState.CANCELLED)], done=True)
+    journal.record_recalled([(command("c1"), "e1")])
+    assert journal.next_recalled() == []
+    assert journal.entry("s1").state is CommandState.DONE
+
+
 def test_a_resting_submission_does_not_hold_the_others_up(journal):
     launched(journal)
     journal.record_launch(command("c2", submission_id="s2"), event(ExecutionState.ACCEPTED, "s2", "e2"))

@@ -46,7 +46,7 @@ class Cancelling:
                 await self._cancel_what_may_not_exist(command, target)
             case CommandState.JOURNALED:
                 pass  # its ack decides: the gateway may have cancelled it there
-            case CommandState.LAUNCHED:
+            case CommandState.LAUNCHED | CommandState.RECALLED:
                 await self._kill(command, target.execution_id if target else None)
             case CommandState.DONE | CommandState.DROPPED:
                 await self._context.journal.call(Journal.close_cancels, command.submission_id)

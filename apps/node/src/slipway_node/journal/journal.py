@@ -11,7 +11,7 @@ from slipway_contracts.execution_event import ExecutionEvent, ExecutionState
 from slipway_contracts.fields import rfc3339
 from slipway_contracts.node_protocol import CommandKind, NodeCommand
 from slipway_node.journal import outbox
-from slipway_node.journal.records import CommandState, Delivery, Entry, OutboxEvent, OutboxState, Tally
+from slipway_node.journal.records import CommandState, Delivery, Entry, Execution, OutboxEvent, OutboxState, Tally
 from slipway_node.journal.schema import SCHEMA_VERSION, TABLES, connect, connect_for_reading
 
 
@@ -119,10 +119,19 @@ class Journal:
         """Return submit commands whose process has not ended."""
         return self._entries("state = 'launched'")
 
+    def next_recalled(self) -> list[Execution]:
+        """Return the recalled execution that was written down first, or nothing."""
+        return self._recalled("position = (SELECT min(position) FROM commands WHERE state = 'recalled')")
+
+    def recalled_of(self, submission_ids: Sequence[str]) -> list[Execution]:
+        """Return the recalled executions of these submissions."""
+        return self._recalled("submission_id IN (SELECT value FROM json_each(?))", json.dumps(list(submission_ids)))
+
     def accounted_for(self) -> frozenset[str]:
         """Return the submissions whose process this journal knows, or that it knows to have ended or been withdrawn."""
         rows = self._connection.execute(
-            "SELECT submission_id FROM commands WHERE kind = 'submit' AND state IN ('launched', 'done', 'dropped')"
+            "SELECT submission_id FROM commands WHERE kind = 'submit'"
+            " AND state IN ('launched', 'recalled', 'done', 'dropped')"
         )
         return frozenset(row["submission_id"] for row in rows)
 
@@ -141,10 +150,24 @@ class Journal:
             self._insert(connection, command, CommandState.ACKED)
             connection.execute(
                 "UPDATE commands SET state = 'launched', execution_id = ?, changed_at = ?"
-                " WHERE command_id = ? AND state IN ('journaled', 'acked')",
+                " WHERE command_id = ? AND state IN ('journaled', 'acked', 'recalled')",
                 (accepted.execution_id, self._now(), command.command_id),
             )
             self._tell(connection, accepted)
+
+    def record_recalled(self, ended: Sequence[Execution]) -> None:
+        """Write down executions that the journal lost and that have ended, in the order they are to be taken up in.
+
+        What is here as a command alone came again from the gateway, which waits for it: it keeps its earlier place.
+        """
+        with self._writing() as connection:
+            for command, execution_id in ended:
+                self._insert(connection, command, CommandState.RECALLED)
+                connection.execute(
+                    "UPDATE commands SET state = 'recalled', execution_id = ?, changed_at = ?"
+                    " WHERE command_id = ? AND state IN ('journaled', 'acked', 'recalled')",
+                    (execution_id, self._now(), command.command_id),
+                )
 
     def record_events(self, events: Sequence[ExecutionEvent], *, done: bool) -> None:
         """Put one submission's events into the outbox; ``done`` closes its commands in the same transaction."""
@@ -273,6 +296,10 @@ class Journal:
             "UPDATE commands SET reported = ? WHERE submission_id = ? AND kind = 'submit'",
             (event.state.value, event.submission_id),
         )
+
+    def _recalled(self, condition: str, *values: str) -> list[Execution]:
+        found = self._entries(f"state = 'recalled' AND {condition}", *values)
+        return [(entry.command, entry.execution_id) for entry in found if entry.execution_id is not None]
 
     def _entries(self, condition: str, *values: str) -> list[Entry]:
         rows = self._connection.execute(

@@ -14,6 +14,7 @@ class CommandState(StrEnum):
     JOURNALED = "journaled"  # durable here; the gateway has not yet heard so, and nothing may start
     ACKED = "acked"  # the gateway said the command is this node's
     LAUNCHED = "launched"  # a process of it exists
+    RECALLED = "recalled"  # its process had ended when the journal was found without it; it waits to be taken up
     DONE = "done"  # its last event is in the outbox
     DROPPED = "dropped"  # the gateway withdrew it before it was acked
 
@@ -25,6 +26,10 @@ class OutboxState(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"  # refused for good; shown by `slipway-node status`
     DROPPED = "dropped"  # dead, and given up by the admin; kept so that what follows it is known to have a gap
+
+
+Execution = tuple[NodeCommand, str]
+"""A submit command and the execution_id of its process."""
 
 
 @dataclass(frozen=True, slots=True)
