@@ -1,5 +1,7 @@
 """SIGKILL of each part in mid-job. What is counted is the job's own side effect, not a log."""
 
+import json
+
 import pytest
 from local_stack import wait_for_node, wait_until
 from product import Stack, counting_job, effects_of
@@ -92,3 +94,28 @@ def test_the_journal_lost_in_mid_job_is_rebuilt_from_commands_and_labels(stack: 
         part.unlink()
     stack.node.start()
     assert_once(stack, job_id, effects)
+
+
+def test_after_the_loss_of_the_journal_an_untold_end_is_told_before_those_that_were_told(stack: Stack) -> None:
+    told = [stack.product.submit(counting_job(stack.shared, 0)[0]) for _ in range(3)]
+    for job_id in told:
+        stack.product.wait(job_id)
+    job_id, effects = begin(stack)
+    stack.node.process.kill()
+    for part in stack.node.home.glob("journal.db*"):
+        part.unlink()
+    before = len(stack.node.log.read_bytes())
+    wait_until("the engine has ended it", lambda: not stack.node.verdi("process", "list", "-r").stdout.strip())
+    stack.node.start()
+    assert_once(stack, job_id, effects)
+    wait_until("all are told again", lambda: {job_id, *told} <= set(completed_since(stack, before)))
+    ends = completed_since(stack, before)
+    assert ends.index(job_id) < min(map(ends.index, told))
+    assert len(ends) == len(set(ends))
+
+
+def completed_since(stack: Stack, position: int) -> list[str]:
+    """Return the jobs whose completion the agent wrote down, in that order, since its log had so many bytes."""
+    lines = stack.node.log.read_bytes()[position:].decode().splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line["job_id"] for line in told if line["event"] == "event_recorded" and line["state"] == "completed"]

@@ -172,6 +172,33 @@ async def test_a_killed_agent_goes_on_where_it_was(lab, boundary, nth, journal_l
     assert undelivered(lab) == 0
 
 
+STEPS_OF_A_RECOVERY = [
+    ("engine.launched_since", 1),
+    ("journal.record_recalled", 1),
+    ("journal.next_recalled", 1),
+    ("journal.recalled_of", 1),
+    ("gateway.ack", 1),
+    ("journal.record_launch", 1),
+    ("engine.collect", 1),
+    ("journal.record_events", 2),
+]
+
+
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.parametrize(("boundary", "nth"), boundaries(STEPS_OF_A_RECOVERY))
+async def test_an_agent_killed_as_it_recovers_its_journal_leaves_no_end_untold(lab, boundary, nth):
+    submission_id = lab.submit()
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
+    lab.engine.set(submission_id, Phase.FINISHED)
+    lab.lose_the_journal()
+    await die(lab, Reaper(boundary, nth))
+    await lab.run_to_the_end(submission_id)
+    assert lab.engine.launched[submission_id] == 1
+    assert lab.gateway.states(submission_id) == [ACCEPTED, RUNNING, COMPLETED]
+    assert undelivered(lab) == 0
+
+
 @pytest.mark.idempotency("cancel-job-command")
 @pytest.mark.parametrize("journal_lost", [False, True], ids=["journal-kept", "journal-lost"])
 @pytest.mark.parametrize(("boundary", "nth"), boundaries(STEPS_OF_A_CANCEL))

@@ -35,6 +35,11 @@ class Finishing:
             self._under_way.add(seen.submission_id)
             self._queue.put_nowait((command, seen))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was taken is still to be finished, but for what rests after a failure."""
+        return not self._under_way
+
     def close(self) -> None:
         """Let ``run`` return when what was taken is finished."""
         self._queue.put_nowait(None)
@@ -51,6 +56,8 @@ class Finishing:
                 await guarded(self._context, self._pacing, command, "finish", lambda: self._tell_the_end(command, seen))
         finally:
             self._under_way.discard(command.submission_id)
+            if self.idle:
+                self._context.wakes.watching()  # which may have more to take up
 
     async def _tell_the_end(self, command: NodeCommand, seen: Observation) -> None:
         """Tell how it ended. Runs under the submission's lock."""

@@ -17,6 +17,7 @@ from slipway_node.gateway_client import (
     NodeForbiddenError,
 )
 from slipway_node.journal import Journal
+from slipway_node.reconciling import take_up
 
 _log = structlog.get_logger(__name__)
 
@@ -72,11 +73,19 @@ class Leasing:
         self._context.sight.last_contact = self._context.now()
         if commands:
             await self._context.journal.call(Journal.record_leased, commands)
+            await self._take_up_recalled([command.submission_id for command in commands])
         for command in commands:
             with self._context.tracing.step("take", command):
                 pass  # a moment: it is in the journal
             _tell("command_journaled", command)
         return [command.command_id for command in commands]
+
+    async def _take_up_recalled(self, submission_ids: Sequence[str]) -> None:
+        """Take up what the gateway says that it waits for. Before the ack, after which it does not say so again."""
+        for command, execution_id in await self._context.journal.call(Journal.recalled_of, submission_ids):
+            await take_up(self._context.journal, command, execution_id, self._context.now())
+            self._context.wakes.watching()
+            self._context.wakes.sending()
 
     async def _ack(self, command_ids: Sequence[str]) -> None:
         """Ack commands and write down what the gateway says of each."""

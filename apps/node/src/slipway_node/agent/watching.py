@@ -13,6 +13,7 @@ from slipway_node.agent.finishing import Finishing
 from slipway_node.agent.logs import fields_of, fields_of_event
 from slipway_node.journal import Entry, Journal
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
+from slipway_node.reconciling import take_up
 
 MISSING = "the engine knows no process of this submission"
 
@@ -72,6 +73,7 @@ class Watching:
 
     async def _look(self) -> int:
         """Observe all open executions with one question, take in each, and return how many there are."""
+        await self._take_up_when_idle()
         entries = {entry.command.submission_id: entry for entry in await self._context.journal.call(Journal.executions)}
         if not entries:
             return 0
@@ -87,6 +89,13 @@ class Watching:
                 await self._take_in(entry, look)
         await self._resume([look for look in seen.values() if look.phase is Phase.CREATED])
         return len(entries)
+
+    async def _take_up_when_idle(self) -> None:
+        """Take up one recalled execution: two would let a job that ends meanwhile wait for both."""
+        if self._finishing.idle:
+            for command, execution_id in await self._context.journal.call(Journal.next_recalled):
+                await take_up(self._context.journal, command, execution_id, self._context.now())
+                self._context.wakes.sending()
 
     def _corrected(self, seen: Observation) -> Observation:
         """Return what was seen, its times by the gateway's clock."""
