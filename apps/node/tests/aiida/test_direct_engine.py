@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import StatementError
 
-from slipway_node.aiida import submission
+from slipway_node.aiida import brokers, queries, submission
+from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.supervision import Supervision
 from slipway_node.payloads import fetch
 from slipway_node.ports import EngineUnavailableError, Phase, Placement, RefusedJobError
 
@@ -324,13 +326,77 @@ async def test_tasks_that_the_broker_has_lost_are_continued_by_the_next_daemon(l
 
     for pid in [pid for word in ("start-circus", "worker", "broker") for pid in daemon_pids(word)]:
         os.kill(pid, signal.SIGKILL)
-    tasks = list((lab.engine._home / "aiida" / ".aiida" / "broker").glob("*/storage/tasks/*/*.json"))
+    _lose_tasks(lab.engine)
+
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+
+
+@pytest.fixture
+def next_agent(engine):
+    """Have the engine know what one knows that has only just begun, after the last one was killed."""
+
+    def begin() -> None:
+        engine._daemon = Daemon(1)
+        engine._supervision = Supervision(engine._daemon)
+
+    return begin
+
+
+def _lose_tasks(engine) -> None:
+    tasks = list((engine._home / "aiida" / ".aiida" / "broker").glob("*/storage/tasks/*/*.json"))
     assert tasks
     for task in tasks:
         task.unlink()
 
+
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.usefixtures("at_once")
+async def test_what_was_dropped_is_continued_by_the_next_agent_where_the_last_one_was_killed_before_it_could(
+    lab, engine, tmp_path, next_agent
+):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 1")
+    await lab.until_written(submission_id, counter)
+
+    await engine._thread.run(engine._daemon.stop)
+    _lose_tasks(engine)
+    await engine._thread.run(engine._daemon.restart)
+    assert engine._daemon.dropped
+    next_agent()
+    await engine.start()
+
     assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"
+
+
+async def test_a_daemon_that_has_dropped_nothing_is_taken_over_as_it_is(lab, engine, tmp_path, daemon_pids, next_agent):
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 1")
+    await lab.until_written(submission_id, counter)
+    [worker] = daemon_pids("worker")
+
+    next_agent()
+    await engine.start()
+
+    assert daemon_pids("worker") == [worker]
+    assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
+
+
+async def test_a_task_that_the_broker_has_not_taken_is_not_counted_as_queued(lab, engine, daemon_pids, monkeypatch):
+    submission_id, execution_id = await lab.run_sh("true")
+    await lab.until_ended(submission_id)  # so that a task that comes late does nothing
+    pk = await engine._thread.run(lambda: queries.node_of(execution_id).pk)
+    monkeypatch.setattr(brokers, "TAKEN_SECONDS", 0.5)
+    [broker] = daemon_pids("broker")
+
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        with pytest.raises(EngineUnavailableError):
+            await engine._thread.run(submission.hand_over, pk)
+    finally:
+        os.kill(broker, signal.SIGCONT)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -14,6 +14,7 @@ from slipway_node.ports import EngineUnavailableError
 
 ZEROMQ, RABBITMQ = "core.zeromq", "slipway.rabbitmq"
 NOBODY = "slipway-is-anybody-there"  # ZeroMQ's broker answers at once that it knows no such process
+TAKEN_SECONDS = 3.0  # for AiiDA's broker to have a task on its disk: some milliseconds, also while it is busy
 HEARTBEAT_SECONDS = 60  # AiiDA's 600 leave a worker for minutes without a broker that went down with its machine
 
 
@@ -24,6 +25,13 @@ class Broker(Protocol):
 
     def in_hand(self, pks: Collection[int]) -> set[int]:
         """Return those that have a task, waiting or in work. Raises EngineUnavailableError where that is not known."""
+        ...
+
+    def queue(self, controller: Any, pk: int) -> None:
+        """Give out a task for the process through AiiDA's ``controller``; returns when the broker has it for certain.
+
+        Raises what ``connected`` takes for a broker that cannot be asked; it may have the task then, or come to it yet.
+        """
         ...
 
     def processes_in_work(self) -> frozenset[int]:
@@ -66,11 +74,16 @@ class ZeroMq:
 
     def in_hand(self, pks: Collection[int]) -> set[int]:
         """Read the task files. They are never opened as AiiDA's queue: that moves the tasks in work back to waiting."""
-        queue = self._tasks()
-        # One that is moved since its listing is met again in a later one.
-        queued = _processes_in([*queue.glob("pending/*.json"), *queue.glob("processing/*.json")])
-        queued |= _processes_in(queue.glob("pending/*.json"))
+        waiting, in_work = self._tasks() / "pending", self._tasks() / "processing"
+        # One that is moved after its listing is met again in a later one: none is listed before the last was read.
+        queued = _processes_in(waiting.glob("*.json"))
+        queued |= _processes_in(in_work.glob("*.json"))
+        queued |= _processes_in(waiting.glob("*.json"))
         return queued & set(pks)
+
+    def queue(self, controller: Any, pk: int) -> None:
+        """Wait for its answer, which it gives once the task is on its disk."""
+        controller.continue_process(pk, nowait=False, no_reply=False).result(TAKEN_SECONDS)
 
     def processes_in_work(self) -> frozenset[int]:
         """Read the task files, as above."""
@@ -160,6 +173,10 @@ class RabbitMq:
         A task that is on its way to a worker is in neither. Sent again it does no harm: see ``_one_at_a_time``.
         """
         return (self._waiting() | in_work.taken() | self._waiting()) & set(pks)
+
+    def queue(self, controller: Any, pk: int) -> None:
+        """Have it confirm the task, as it does each; its answer would be the process's end."""
+        controller.continue_process(pk, nowait=False, no_reply=True)
 
     def processes_in_work(self) -> frozenset[int]:
         """Look at the workers' locks."""

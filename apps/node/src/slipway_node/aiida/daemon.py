@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 
-from slipway_node.aiida import brokers, submission
+from slipway_node.aiida import brokers, queries, submission
 from slipway_node.aiida.profile import PROFILE
 from slipway_node.ports import EngineUnavailableError
 
@@ -26,6 +26,7 @@ class Daemon:
         self._workers = workers
         self.dropped: list[int] = []  # processes that no task is queued for, to be continued
         self._is_of_this_code = False
+        self._has_all_its_tasks = False
         self._worker_pids: frozenset[int] = frozenset()
         self._looks_due = 0
 
@@ -48,6 +49,8 @@ class Daemon:
         if not self._is_of_this_code and self._is_of_other_code():
             return "it was started before an upgrade"
         self._is_of_this_code = True  # which lasts: an upgrade reaches this process at its own restart
+        if not self._has_all_its_tasks and self._has_dropped_some():
+            return "its workers had dropped a process"
         return None
 
     def restart(self) -> None:
@@ -55,14 +58,14 @@ class Daemon:
         from aiida.engine.daemon.client import DaemonException
 
         self.stop()
-        self.dropped = submission.dropped()  # now, while nobody is at any
+        self.dropped = _dropped_by_all()
         brokers.of_profile().before_the_daemon_starts()
         try:
             _in_an_empty_folder(self._client()).start_daemon(number_workers=self._workers, timeout=START_SECONDS)
         except DaemonException as error:
             raise EngineUnavailableError(f"AiiDA's daemon does not start: {error}") from error
         brokers.disconnect()
-        self._is_of_this_code = True
+        self._is_of_this_code = self._has_all_its_tasks = True  # but for those just dropped
 
     def answers(self, timeout_seconds: int) -> bool:
         """Tell whether the daemon's supervisor answers within the time."""
@@ -117,6 +120,20 @@ class Daemon:
         started_with = client._get_daemon_env_info()  # noqa: SLF001 - no public word
         return started_with is not None and started_with["packages"] != client._get_package_version_snapshot()  # noqa: SLF001
 
+    def _has_dropped_some(self) -> bool:
+        """Tell whether nobody has a process that is under way; asked of a daemon that this agent has not started.
+
+        An agent that was killed has taken with it which processes a daemon had dropped, or that its disk was full. They
+        are not just queued anew: the worker that dropped one still knows it, takes a second task for it as a mistake,
+        and may not be able to write. Where it is not known who has a task, it is asked again at the next look.
+        """
+        try:
+            some = bool(submission.dropped())
+        except EngineUnavailableError:
+            return False
+        self._has_all_its_tasks = not some
+        return some
+
     @staticmethod
     def _client() -> Any:
         from aiida.manage.manager import get_manager
@@ -149,6 +166,17 @@ def end_now(processes: Sequence[Any]) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     return not psutil.wait_procs(processes, timeout=END_SECONDS)[1]
+
+
+def _dropped_by_all() -> list[int]:
+    """Return the pks of the processes that no task is queued for, while no worker runs.
+
+    Where that is not known all are told, and are asked after once more before they are queued.
+    """
+    try:
+        return submission.dropped()
+    except EngineUnavailableError:
+        return queries.under_way()
 
 
 def _in_an_empty_folder(client: Any) -> Any:

@@ -199,7 +199,15 @@ class AiidaEngine:
             self._thread.database_failed = False
 
     def _continue_dropped(self) -> None:
-        """Continue what a daemon's workers had dropped before it was started anew; raises EngineUnavailableError."""
+        """Continue what a daemon's workers had dropped before it was started anew; raises EngineUnavailableError.
+
+        One is forgotten once it is queued for certain. Where that was not said at an earlier try it may be queued: it
+        is looked for, in a broker that answers, since one that stands still has not come to its messages.
+        """
+        if not self._daemon.dropped or not brokers.of_profile().answers(ANSWER_SECONDS):
+            return
+        still = submission.dropped()
+        self._daemon.dropped = [pk for pk in self._daemon.dropped if pk in still]
         while self._daemon.dropped:
             submission.hand_over(self._daemon.dropped[0])
             del self._daemon.dropped[0]

@@ -110,9 +110,12 @@ def _writing(storage: Any) -> Iterator[None]:
 
 
 def hand_over(pk: int) -> None:
-    """Queue the stored process for the daemon; raises EngineUnavailableError where the broker cannot be reached."""
+    """Queue the stored process for the daemon; returns when it is queued for certain.
+
+    Raises EngineUnavailableError where the broker does not say that it is; it may be, then, or come to be.
+    """
     with brokers.connected() as manager:
-        manager.get_process_controller().continue_process(pk, nowait=False, no_reply=True)
+        brokers.of_profile().queue(manager.get_process_controller(), pk)
 
 
 def see_to_what_gave_up() -> None:
@@ -174,18 +177,18 @@ def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[
 
 
 def dropped() -> list[int]:
-    """Return the pks of those under way for which no task is queued, as asked while no daemon runs.
+    """Return the pks of those under way for which no task is queued or in work.
 
     A worker that a full disk fails in the middle of a process has done with its task, and the process has not ended.
-    Where it is not known who has a task all are told: only a broker whose second task for a process does no harm can be
-    out of reach.
+    As in ``left_behind`` the processes are looked at once more after the broker was asked: one may end in between,
+    where workers run. Raises EngineUnavailableError where it is not known who has a task.
     """
     under_way = queries.under_way()
-    try:
-        in_hand = brokers.of_profile().in_hand(under_way)
-    except EngineUnavailableError:
-        return under_way
-    return [pk for pk in under_way if pk not in in_hand]
+    if not under_way:
+        return []
+    in_hand = brokers.of_profile().in_hand(under_way)
+    free = set(under_way) - in_hand
+    return [pk for pk in queries.under_way() if pk in free]
 
 
 def kill_stored(pk: int) -> None:

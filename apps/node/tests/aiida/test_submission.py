@@ -1,0 +1,73 @@
+"""What becomes of processes that nobody has, or that AiiDA has given up; AiiDA and its broker are played."""
+
+import pytest
+
+from slipway_contracts.node_policy import NodePolicy
+from slipway_node.aiida import brokers, queries, submission
+from slipway_node.aiida.engine import AiidaEngine
+from slipway_node.ports import EngineUnavailableError
+
+
+class Broker:
+    """Has tasks for some processes; may stand still, or not say that it has taken one."""
+
+    def __init__(self) -> None:
+        self.has: set[int] = set()
+        self.stands_still = False
+        self.unanswered: set[int] = set()
+        self.queued: list[int] = []
+
+    def answers(self, _timeout_seconds) -> bool:
+        return not self.stands_still
+
+    def in_hand(self, pks) -> set[int]:
+        return self.has & set(pks)
+
+    def hand_over(self, pk: int) -> None:
+        self.queued.append(pk)
+        self.has.add(pk)
+        if pk in self.unanswered:
+            raise EngineUnavailableError("it did not say")
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch) -> Broker:
+    played = Broker()
+    monkeypatch.setattr(brokers, "of_profile", lambda: played)
+    monkeypatch.setattr(submission, "hand_over", played.hand_over)
+    monkeypatch.setattr(queries, "under_way", lambda: [7, 8, 9])
+    return played
+
+
+@pytest.fixture
+def engine(tmp_path) -> AiidaEngine:
+    made = AiidaEngine(tmp_path, NodePolicy(policy_version="1", queues={}))
+    made._daemon.dropped = [7, 8, 9]
+    return made
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_one_that_may_have_been_queued_is_kept_and_queued_once(engine, broker):
+    broker.unanswered = {8}
+    with pytest.raises(EngineUnavailableError):
+        engine._continue_dropped()
+    assert engine._daemon.dropped == [8, 9]
+
+    engine._continue_dropped()
+
+    assert (engine._daemon.dropped, broker.queued) == ([], [7, 8, 9])
+
+
+def test_nothing_is_sent_to_a_broker_that_stands_still(engine, broker):
+    broker.stands_still = True
+
+    engine._continue_dropped()
+
+    assert (engine._daemon.dropped, broker.queued) == ([7, 8, 9], [])
+
+
+def test_one_that_ends_while_the_broker_is_asked_was_not_dropped(monkeypatch):
+    under_way = iter([[7, 8], [8]])
+    monkeypatch.setattr(queries, "under_way", lambda: next(under_way))
+
+    assert submission.dropped() == [8]
