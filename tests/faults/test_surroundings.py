@@ -4,12 +4,12 @@ import contextlib
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from laboratory import QUEUE, Laboratory, Victim, laboratory
-from local_stack import free_port, wait_until
+from local_stack import BIN, Process, free_port, wait_for_node, wait_until
 from points import PATIENCE
 from product import counting_job, effects_of
 from proxy import Fault, Proxy
@@ -44,6 +44,17 @@ class Node:
         """Return what the product was told of the job, in order."""
         entries = self.lab.stack.product.timeline(job_id)
         return [entry["source_execution_state"] for entry in entries if entry["kind"] == "event"]
+
+    def health(self) -> object:
+        """Return what the gateway was last told of the node's health."""
+        gateway = self.lab.stack.gateway
+        [listed] = gateway.call("GET", "/api/runtime/nodes", token=gateway.token())["nodes"]
+        return listed["health"]
+
+    def status(self) -> str:
+        """Return what `slipway-node status` says."""
+        command = [str(BIN / "slipway-node"), "status", "--home", str(self.home.folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def log_has(self, event: str) -> bool:
         """Tell whether the agent's log has a line of this event."""
@@ -173,6 +184,48 @@ def test_a_full_home_makes_the_agent_wait_and_loses_nothing(node: Node) -> None:
     assert node.lab.stack.node.process.running()
     assert effects_of(effects) == ["began", "ended"]
     assert node.events(job_id) == ["accepted", "running", "completed"]
+
+
+@pytest.mark.idempotency("node-protocol")
+@pytest.mark.parametrize("ended_by", [Process.stop, Process.kill], ids=["stopped", "killed"])
+def test_an_agent_that_starts_on_a_full_home_waits_and_tells_why(
+    node: Node, ended_by: Callable[[Process], object]
+) -> None:
+    agent, stack = node.lab.stack.node, node.lab.stack
+    uri, effects = counting_job(stack.shared, 5)
+    job_id = stack.product.submit(uri, QUEUE)
+    wait_until("the job runs", lambda: "running" in node.events(job_id))
+    ended_by(agent.process)
+
+    with filled(node.home):
+        agent.start()
+        wait_until("the gateway is told", lambda: "No space left" in json.dumps(node.health()))
+        assert "No space left" in node.status()
+        assert agent.process.running()
+
+    assert stack.product.wait(job_id)["projection_state"] == "succeeded"
+    wait_until("all is well again", lambda: "No space left" not in json.dumps(node.health()))
+    assert "No space left" not in node.status()
+    assert effects_of(effects) == ["began", "ended"]
+    assert node.events(job_id) == ["accepted", "running", "completed"]
+
+
+def test_an_agent_that_was_never_run_waits_for_its_first_byte(node: Node) -> None:
+    """A lock and a journal that are not there yet take room that those of an earlier agent have."""
+    home = node.home.folder
+    stack = node.lab.stack
+    stack.node.process.stop()
+    for file in [home / "agent.lock", *home.glob("journal.db*")]:
+        file.unlink()
+
+    with filled(node.home):
+        stack.node.start()
+        wait_until("the lock is not written", lambda: node.log_has("home_not_written"))
+        assert stack.node.process.running()
+
+    wait_for_node(stack.gateway, stack.node, stack.gateway.token())
+    uri, _ = counting_job(stack.shared, 0)
+    assert stack.product.wait(stack.product.submit(uri, QUEUE))["projection_state"] == "succeeded"
 
 
 @pytest.mark.idempotency("node-protocol")

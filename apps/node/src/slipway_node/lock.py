@@ -53,7 +53,10 @@ class AgentLock:
 
     @classmethod
     def acquire(cls, path: Path, me: Holder) -> Self:
-        """Take the lock, also over a stale one of this machine. Raises LockHeldError, which names the holder."""
+        """Take the lock, also over a stale one of this machine.
+
+        Raises LockHeldError, which names the holder, and OSError where the disk does not take this one's name.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _take(descriptor, path, me)
@@ -63,8 +66,12 @@ class AgentLock:
         return cls(path, descriptor)
 
     def release(self) -> None:
-        """Let the lock go; its content goes first, so that nobody is named who is gone."""
-        os.ftruncate(self._descriptor, 0)
+        """Let the lock go; its content goes first, so that nobody is named who is gone.
+
+        Its room stays, for the next holder's name. Where the disk takes nothing the name stays too, and is stale.
+        """
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, b" " * os.fstat(self._descriptor).st_size, 0)
         os.close(self._descriptor)
 
 
@@ -118,8 +125,8 @@ def _take(descriptor: int, path: Path, me: Holder) -> None:
 
 def _write(descriptor: int, holder: Holder) -> None:
     content = holder.model_dump_json().encode()
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, content, 0)
+    os.pwrite(descriptor, content, 0)  # over what is there, which takes no room that was not taken before
+    os.ftruncate(descriptor, len(content))
     os.fsync(descriptor)
 
 

@@ -9,11 +9,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from slipway_node import keys, policy_file, reconciling, tracing
+from slipway_node import keys, policy_file, reconciling, storage, tracing
 from slipway_node.agent.agent import Agent, StopTiming
 from slipway_node.agent.context import Context, Fetch, PolicyNow, Timing, World
 from slipway_node.clock import Clock
@@ -27,6 +29,10 @@ from slipway_node.ports import Engine
 from slipway_node.reconciling import Reconciliation
 from slipway_node.results.publishing import publish
 from slipway_node.settings import NodeSettings
+
+LOCK_AGAIN_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
 
 MakeEngine = Callable[[Home, policy_file.PolicyInForce, NodeSettings], Engine]
 
@@ -50,13 +56,12 @@ async def run(
     NewerJournalError before it begins; LeaseLostError and NodeForbiddenError where the gateway ends it.
     """
     require_local(home.root)
-    lock = AgentLock.acquire(home.lock_file, this_process())
+    lock = await _lock_of(home)
     try:
         async with context_of(home, settings, make_engine) as context:
             stop = StopTiming(settings.stop_seconds, settings.flush_seconds, keep_engine=keep_engine)
             remember = timedelta(days=settings.keep_days)
             agent = Agent(context, stop=stop, on_ready=lambda: on_ready(context), remember=remember)
-            await agent.prune()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, agent.stop)
@@ -82,7 +87,7 @@ async def context_of(home: Home, settings: NodeSettings, make_engine: MakeEngine
                 home=home,
                 identity=identity,
                 journal=journal,
-                journal_id=await journal.call(lambda held: held.journal_id),
+                journal_id=await id_of(journal, home.journal_file),
                 agent_id=world.new_id(),
                 gateway=client_of(identity, key, http, clock),
                 engine=make_engine(home, policy, settings),
@@ -118,6 +123,31 @@ async def _journal_of(home: Home) -> JournalThread:
     return await JournalThread.open(
         lambda: Journal.open(home.journal_file, new_id=lambda: str(uuid.uuid4()), clock=system_time)
     )
+
+
+async def id_of(journal: JournalThread, file: Path) -> str:
+    """Return the journal's id, also while it cannot be opened; one that was never opened is waited for."""
+    known = None if journal.is_open else await asyncio.to_thread(Journal.id_in, file)
+    return await journal.call(_journal_id) if known is None else known
+
+
+def _journal_id(journal: Journal) -> str:
+    return journal.journal_id
+
+
+async def _lock_of(home: Home) -> AgentLock:
+    """Take the home's lock, however long its disk has no room for the holder's name. Raises LockHeldError."""
+    waits = False
+    while True:
+        try:
+            return AgentLock.acquire(home.lock_file, this_process())
+        except OSError as error:
+            if not storage.lacks_room(error):
+                raise
+            if not waits:
+                _log.error("home_not_written", detail=str(error))
+            waits = True
+        await asyncio.sleep(LOCK_AGAIN_SECONDS)
 
 
 def client_of(identity: Identity, key: Ed25519PrivateKey, http: httpx.AsyncClient, clock: Clock) -> GatewayClient:

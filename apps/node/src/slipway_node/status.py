@@ -1,5 +1,6 @@
 """What `slipway-node status` tells, read beside a running agent or without one."""
 
+import contextlib
 import sqlite3
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from slipway_node.dead_letters import DeadLetter, letter_of
 from slipway_node.home import Home
 from slipway_node.journal import CommandState, Journal, OutboxState
 from slipway_node.lock import Holder, holder_in, is_alive
+from slipway_node.ports import EngineUnavailableError
+from slipway_node.storage import why_not_writable
 
 
 class OpenExecution(BaseModel):
@@ -28,7 +31,10 @@ class OpenExecution(BaseModel):
 
 
 class Status(BaseModel):
-    """A node's status. ``agent_alive`` None where the lock is another machine's."""
+    """A node's status. ``agent_alive`` None where the lock is another machine's.
+
+    ``home_trouble`` says why nothing can be written to the home, which an agent cannot write down there itself.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +45,7 @@ class Status(BaseModel):
     read_at: UtcTime
     agent: Holder | None
     agent_alive: bool | None
+    home_trouble: str | None
     seen: SightFile | None
     journal_id: str | None
     commands: dict[CommandState, int]
@@ -62,9 +69,17 @@ def status_of(home: Home, me: Holder, now: datetime) -> Status:
         read_at=now,
         agent=holder,
         agent_alive=False if holder is None else is_alive(holder, me),
+        home_trouble=_trouble_of(home),
         seen=seen,
         **parts,
     )
+
+
+def _trouble_of(home: Home) -> str | None:
+    try:
+        return why_not_writable(home.root)
+    except EngineUnavailableError as error:
+        return str(error)
 
 
 def _seen(home: Home) -> SightFile | None:
@@ -76,32 +91,33 @@ def _seen(home: Home) -> SightFile | None:
 
 def _from_journal(home: Home, now: datetime, troubles: dict[str, str]) -> dict[str, object]:
     try:
-        journal = Journal.open_for_reading(home.journal_file, clock=lambda: now)
-    except sqlite3.OperationalError:
+        with contextlib.closing(Journal.open_for_reading(home.journal_file, clock=lambda: now)) as journal:
+            return _told_by(journal, troubles)
+    except sqlite3.OperationalError:  # there is none, or no room for what SQLite puts beside one that is read
         return {
             "journal_id": None, "commands": {}, "open_executions": [], "open_cancels": 0, "outbox": {},
             "dead_letters": [],
         }  # fmt: skip
-    try:
-        tally = journal.tally()
-        return {
-            "journal_id": journal.journal_id,
-            "commands": tally.commands,
-            "open_executions": [
-                OpenExecution(
-                    submission_id=entry.command.submission_id,
-                    job_id=entry.command.job_id,
-                    workspace_id=entry.command.workspace_id,
-                    state=entry.state,
-                    execution_id=entry.execution_id,
-                    reported=entry.reported,
-                    trouble=troubles.get(entry.command.submission_id),
-                )
-                for entry in [*journal.startable(), *journal.executions()]
-            ],
-            "open_cancels": len(journal.open_cancels()),
-            "outbox": tally.outbox,
-            "dead_letters": [letter_of(event) for event in journal.dead_letters()],
-        }
-    finally:
-        journal.close()
+
+
+def _told_by(journal: Journal, troubles: dict[str, str]) -> dict[str, object]:
+    tally = journal.tally()
+    return {
+        "journal_id": journal.journal_id,
+        "commands": tally.commands,
+        "open_executions": [
+            OpenExecution(
+                submission_id=entry.command.submission_id,
+                job_id=entry.command.job_id,
+                workspace_id=entry.command.workspace_id,
+                state=entry.state,
+                execution_id=entry.execution_id,
+                reported=entry.reported,
+                trouble=troubles.get(entry.command.submission_id),
+            )
+            for entry in [*journal.startable(), *journal.executions()]
+        ],
+        "open_cancels": len(journal.open_cancels()),
+        "outbox": tally.outbox,
+        "dead_letters": [letter_of(event) for event in journal.dead_letters()],
+    }

@@ -16,6 +16,7 @@ def status_text(status: Status) -> str:
         f"node:          {status.node_name} ({status.management_node_id}), tenant {status.tenant_id}",
         f"gateway:       {status.gateway_url}",
         f"agent:         {_agent(status)}",
+        *([f"home:          {status.home_trouble}"] if status.home_trouble else []),
         *_seen(status),
         f"jobs:          {_counts(status.commands)}",
         f"outbox:        {_counts(status.outbox)}",

@@ -11,7 +11,8 @@ from slipway_node.ports import EngineUnavailableError, RefusedJobError
 CODE = "node_storage"
 PROBE_BYTES = 64 * 1024  # what a job's script and small inputs take
 
-_NO_ROOM_OR_RIGHT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_NO_RIGHT = frozenset({errno.EACCES, errno.EPERM})
 # SQLite calls a quota that is used up an I/O error.
 _SQLITE_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
 _PRIMARY_CODE = 0xFF  # of SQLite's extended ones
@@ -25,7 +26,12 @@ def is_told_by(error: BaseException) -> bool:
     told = getattr(error, "orig", error)  # SQLAlchemy's errors have the driver's own within
     if isinstance(told, sqlite3.OperationalError):
         return told.sqlite_errorcode & _PRIMARY_CODE in _SQLITE_CODES
-    return isinstance(told, OSError) and told.errno in _NO_ROOM_OR_RIGHT
+    return isinstance(told, OSError) and told.errno in _NO_ROOM | _NO_RIGHT
+
+
+def lacks_room(error: OSError) -> bool:
+    """Tell whether the operating system says that there is no room to write; the right is another matter."""
+    return error.errno in _NO_ROOM
 
 
 def why_not_writable(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from scripted_engine import ScriptedEngine
 from wire_gateway import NODE_ID, WireGateway
 
 from slipway_contracts.submit_job_command import SubmitJobCommand
-from slipway_node import keys, policy_file
+from slipway_node import keys, policy_file, running
 from slipway_node.agent.agent import Agent, StopTiming
 from slipway_node.agent.context import Context, PolicyNow, Timing, World
 from slipway_node.clock import Clock
@@ -121,7 +121,7 @@ class Lab:
                     home=self.home,
                     identity=identity,
                     journal=journal,
-                    journal_id=await journal.call(lambda held: held.journal_id),
+                    journal_id=await running.id_of(journal, self.home.journal_file),
                     agent_id=world.new_id(),
                     gateway=GatewayClient(http, NODE_ID, signer, clock, ids),
                     engine=self.engine,
@@ -141,15 +141,15 @@ class Lab:
         """Run an agent beside the test, and stop it cleanly afterwards."""
         async with self.context() as context:
             agent = Agent(context, stop=StopTiming(steps=5.0, flush=1.0))
-            running = asyncio.create_task(agent.run())
+            work = asyncio.create_task(agent.run())
             try:
                 yield agent
                 agent.stop()
-                await running
+                await work
             finally:
-                running.cancel()
+                work.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await running
+                    await work
 
     async def run_to_the_end(self, submission_id: str) -> None:
         """Run an agent until nothing of the submission is open at the gateway."""

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from slipway_node import storage
+from slipway_node import running, storage
 from slipway_node.agent import logs
+from slipway_node.agent.agent import Agent
 from slipway_node.aiida.thread import EngineThread
 from slipway_node.journal import Journal, JournalThread
+from slipway_node.lock import holder_in, this_process
 from slipway_node.payloads import fetch
-from slipway_node.ports import EngineUnavailableError, RefusedJobError
+from slipway_node.ports import EngineUnavailableError, Phase, RefusedJobError
 
 DOCUMENT = b"slipway: 1\nkind: shell\nprogram: sh\narguments: ['{script}']\nfiles: {script: {uri: job.sh}}\n"
 
@@ -133,10 +135,8 @@ async def test_the_agent_waits_for_a_full_disk_and_acks_nothing_meanwhile(lab, m
     opened = Journal.open
     monkeypatch.setattr(Journal, "open", lambda *path, **named: opened(*path, **named, factory=FullDisk))
     async with lab.context() as context:
-        from slipway_node.agent.agent import Agent
-
         agent = Agent(context)
-        running = asyncio.create_task(agent.run())
+        work = asyncio.create_task(agent.run())
         await context.until(context.leased)
         full_disk.is_full = True
         submission_id = lab.submit()
@@ -148,8 +148,66 @@ async def test_the_agent_waits_for_a_full_disk_and_acks_nothing_meanwhile(lab, m
         await lab.gateway.until(lambda: lab.gateway.states(submission_id))
         assert context.journal.trouble is None
         agent.stop()
-        await running
+        await work
     assert lab.engine.launched[submission_id] == 1
+
+
+@pytest.mark.idempotency("node-protocol")
+async def test_an_agent_that_cannot_open_its_journal_tells_so_and_goes_on_when_it_can(lab, monkeypatch, full_disk):
+    monkeypatch.setattr("slipway_node.journal.thread.AGAIN_SECONDS", 0.01)
+    async with lab.context() as context:
+        journal_id = context.journal_id
+    opened = Journal.open
+
+    def opened_where_there_is_room(*path, **named):
+        if full_disk.is_full:
+            raise full()
+        return opened(*path, **named)
+
+    monkeypatch.setattr(Journal, "open", opened_where_there_is_room)
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.beats and "journal_error" in lab.gateway.beats[-1].health)
+        submission_id = lab.submit()
+        assert lab.gateway.beats[-1].journal_id == journal_id
+        full_disk.is_full = False
+        lab.engine.first_phase = Phase.FINISHED
+        await lab.ended(submission_id)
+        await lab.gateway.until(lambda: "journal_error" not in lab.gateway.beats[-1].health)
+    assert lab.engine.launched[submission_id] == 1
+
+
+async def test_an_agent_that_has_no_room_to_forget_beats_and_tells_so(lab, monkeypatch, full_disk):
+    monkeypatch.setattr("slipway_node.journal.thread.AGAIN_SECONDS", 0.01)
+    full_disk.is_full = False
+    opened = Journal.open
+    monkeypatch.setattr(Journal, "open", lambda *path, **named: opened(*path, **named, factory=FullDisk))
+    async with lab.context() as context:
+        full_disk.is_full = True
+        agent = Agent(context)
+        work = asyncio.create_task(agent.run())
+        await lab.gateway.until(lambda: lab.gateway.beats and "journal_error" in lab.gateway.beats[-1].health)
+        agent.stop()
+        await work
+
+
+async def test_an_agent_waits_for_the_room_that_its_lock_takes(lab, monkeypatch):
+    monkeypatch.setattr(running, "LOCK_AGAIN_SECONDS", 0.01)
+    waits = asyncio.Event()
+    monkeypatch.setattr("slipway_node.running._log.error", lambda *_line, **_fields: waits.set())
+    with monkeypatch.context() as disk:
+        disk.setattr("os.pwrite", failing(errno.ENOSPC))
+        taking = asyncio.create_task(running._lock_of(lab.home))
+        await waits.wait()
+        assert not taking.done()
+    lock = await taking
+    assert holder_in(lab.home.lock_file) == this_process()
+    lock.release()
+
+
+async def test_a_lock_that_may_not_be_written_is_told_at_once(lab, monkeypatch):
+    monkeypatch.setattr("os.pwrite", failing(errno.EACCES))
+    with pytest.raises(PermissionError):
+        await running._lock_of(lab.home)
 
 
 async def test_an_error_that_is_none_of_the_disks_is_raised_at_once():

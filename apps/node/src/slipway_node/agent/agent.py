@@ -77,13 +77,13 @@ class Agent:
             if not self._stop.keep_engine:
                 await self._keeping.let_go()
 
-    async def prune(self) -> None:
+    async def _prune(self) -> None:
         """Let the journal forget what ended longer ago than is remembered, and was delivered."""
         await self._context.journal.call(Journal.prune, self._context.now() - self._remember)
 
     async def _work(self) -> None:
         context = self._context
-        talking = [Heartbeat(context).run(), Leasing(context).run(), self._tell_ready()]
+        talking = [Heartbeat(context).run(), Leasing(context).run(), self._tell_ready(), self._prune()]
         working = [
             self._keeping.run(),
             Starting(context).run(),

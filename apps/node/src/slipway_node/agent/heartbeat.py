@@ -15,7 +15,7 @@ from slipway_node.gateway_client import (
     NodeForbiddenError,
 )
 from slipway_node.journal import Journal
-from slipway_node.journal.records import CommandState
+from slipway_node.journal.records import CommandState, Tally
 from slipway_node.policy_file import PolicyFileError
 from slipway_node.version import VERSION
 
@@ -88,7 +88,8 @@ class Heartbeat:
     async def _request(self) -> HeartbeatRequest:
         context, sight = self._context, self._context.sight
         policy = context.policy.value.policy
-        tally = await context.journal.call(Journal.tally)
+        # One that cannot be opened yet is not waited for: that is what there is to tell.
+        tally = await context.journal.call(Journal.tally) if context.journal.is_open else Tally({}, {})
         bounds = [queue.limits.jobs for queue in policy.queues.values()]
         at_most = [bound for bound in bounds if bound is not None]
         told = {"policy_error": sight.policy_error, "journal_error": context.journal.trouble}

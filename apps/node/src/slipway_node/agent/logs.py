@@ -11,6 +11,7 @@ import structlog
 
 from slipway_contracts.execution_event import ExecutionEvent
 from slipway_contracts.node_protocol import NodeCommand
+from slipway_node import storage
 
 _EVENT_FIELDS = (
     "trace_id",
@@ -40,11 +41,11 @@ class _Expendable:
 
 
 def configure(level: str, management_node_id: str | None, file: Path | None = None) -> None:
-    """Write the log to ``file``, else to stderr; every line names the node."""
+    """Write the log to ``file``, else to stderr, as where there is no room for one; every line names the node."""
     structlog.contextvars.clear_contextvars()
     if management_node_id is not None:
         structlog.contextvars.bind_contextvars(management_node_id=management_node_id)
-    stream: TextIO = sys.stderr if file is None else file.open("a", encoding="utf-8", buffering=1)
+    stream = sys.stderr if file is None else _opened(file)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -57,6 +58,15 @@ def configure(level: str, management_node_id: str | None, file: Path | None = No
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Expendable(stream))),
         cache_logger_on_first_use=False,
     )
+
+
+def _opened(file: Path) -> TextIO:
+    try:
+        return file.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        if not storage.lacks_room(error):
+            raise
+        return sys.stderr
 
 
 def fields_of(command: NodeCommand | ExecutionEvent) -> dict[str, str]:

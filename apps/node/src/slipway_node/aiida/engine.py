@@ -164,6 +164,7 @@ class AiidaEngine:
                 _log.warning("engine_brought_back", what=done.what, why=done.why)
 
     def _start(self) -> None:
+        self._require_room()
         self._load()
         self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
@@ -190,13 +191,16 @@ class AiidaEngine:
 
         A worker's session that a full disk has failed once is of no use any more.
         """
+        self._require_room()
+        if self._thread.database_failed:
+            self._daemon.kill()
+            self._thread.database_failed = False
+
+    def _require_room(self) -> None:
         reason = why_not_writable(self._home / "aiida")
         if reason is not None:
             self._thread.database_failed = True
             raise EngineUnavailableError(reason)
-        if self._thread.database_failed:
-            self._daemon.kill()
-            self._thread.database_failed = False
 
     def _continue_dropped(self) -> None:
         """Continue what a daemon's workers had dropped before it was started anew; raises EngineUnavailableError.

@@ -86,10 +86,11 @@ def end_transaction() -> None:
 
 
 def give_up_transaction() -> None:
-    """Take back what the session was about to write, so that it can be used again."""
+    """Take back what the session, where there is one, was about to write, so that it can be used again."""
     from aiida.manage.manager import get_manager
 
-    get_manager().get_profile_storage().get_session().rollback()
+    if get_manager().profile_storage_loaded:
+        get_manager().get_profile_storage().get_session().rollback()
 
 
 def _write_ahead() -> None:

@@ -44,16 +44,27 @@ class Journal:
     ) -> "Journal":
         """Open ``path``, made with an id of its own when it is not there. Raises NewerJournalError."""
         journal = cls(connect(path, factory), clock)
-        with journal._writing() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise NewerJournalError(f"{path} has schema {version}, this version knows {SCHEMA_VERSION}")
-            if version == 0:
-                for statement in TABLES:
-                    connection.execute(statement)
-                connection.execute("INSERT INTO meta VALUES ('journal_id', ?)", (new_id(),))
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        try:
+            journal._make_tables(path, new_id)
+        except BaseException:
+            journal.close()
+            raise
         return journal
+
+    @staticmethod
+    def id_in(path: Path) -> str | None:
+        """Return the id in a file that nobody has open, None where there is none.
+
+        Where the disk is full such a file cannot be opened: SQLite has to put two others beside it.
+        """
+        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with (
+            contextlib.suppress(sqlite3.DatabaseError),
+            contextlib.closing(sqlite3.connect(uri, uri=True)) as connection,
+        ):
+            for (journal_id,) in connection.execute("SELECT value FROM meta WHERE name = 'journal_id'"):
+                return str(journal_id)
+        return None
 
     @classmethod
     def open_for_reading(cls, path: Path, *, clock: Callable[[], datetime]) -> "Journal":
@@ -307,6 +318,17 @@ class Journal:
             (CommandKind.SUBMIT.value, *values),
         )
         return [_entry(row) for row in rows]
+
+    def _make_tables(self, path: Path, new_id: Callable[[], str]) -> None:
+        with self._writing() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise NewerJournalError(f"{path} has schema {version}, this version knows {SCHEMA_VERSION}")
+            if version == 0:
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO meta VALUES ('journal_id', ?)", (new_id(),))
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -41,8 +41,12 @@ def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) 
     """Open the journal's file for writing: WAL, each commit on the disk before it returns."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=factory)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
