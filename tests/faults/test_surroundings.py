@@ -56,9 +56,10 @@ class Node:
         command = [str(BIN / "slipway-node"), "status", "--home", str(self.home.folder)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def log_has(self, event: str) -> bool:
-        """Tell whether the agent's log has a line of this event."""
-        return f'"event": "{event}"' in self.lab.stack.node.log.read_text()
+    def log_has(self, event: str, job_id: str = "") -> bool:
+        """Tell whether the agent's log has a line of this event, of this job where one is named."""
+        lines = self.lab.stack.node.log.read_text().splitlines()
+        return any(f'"event": "{event}"' in line and job_id in line for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,19 @@ def test_a_job_that_cannot_write_its_claim_does_nothing_and_fails(node: Node) ->
     [recorded] = set(node.work.folder.rglob(".slipway-job-id")) - earlier
     assert list(recorded.parent.glob(".slipway-claim*")) == []
     assert effects_of(effects) == []
+
+
+def test_a_payload_waits_for_room_in_the_home(node: Node) -> None:
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    held = node.lab.director.arm("before fetch")
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    assert held.reached(REACHED_SECONDS)
+    with filled(node.home):
+        held.release()
+        wait_until("it is put off", lambda: node.log_has("step_postponed", job_id))
+        assert node.events(job_id) == []
+    assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
+    assert effects_of(effects) == ["began", "ended"]
 
 
 @pytest.mark.idempotency("execution-event")

@@ -58,11 +58,6 @@ def require_writable(folder: Path) -> None:
         raise RefusedJobError(CODE, reason, retryable=True)
 
 
-def refusal(folder: Path, error: OSError) -> RefusedJobError:
-    """Return what an error while writing below ``folder`` means for the job."""
-    return RefusedJobError(CODE, _said(folder, error), retryable=True)
-
-
 def _write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".slipway-probe-", dir=folder) as file:

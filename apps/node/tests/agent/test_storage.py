@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from slipway_contracts.execution_event import ExecutionState
 from slipway_node import running, storage
 from slipway_node.agent import logs
 from slipway_node.agent.agent import Agent
@@ -80,17 +81,35 @@ def test_a_file_system_that_does_not_answer_is_no_verdict(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("written_by", ["pathlib.Path.write_bytes", "pathlib.Path.mkdir"])
-async def test_a_payload_that_has_no_room_may_be_submitted_again(tmp_path, monkeypatch, written_by):
+async def test_a_payload_that_the_home_has_no_room_for_is_not_refused(tmp_path, monkeypatch, written_by):
     source = tmp_path / "source"
     source.mkdir()
     (source / "slipway.yaml").write_bytes(DOCUMENT)
     (source / "job.sh").write_bytes(b"true\n")
     monkeypatch.setattr(written_by, failing(errno.ENOSPC))
 
-    with pytest.raises(RefusedJobError) as refused:
+    with pytest.raises(OSError, match="the disk's word"):
         await fetch((source / "slipway.yaml").as_uri(), tmp_path / "workspace", [source.as_uri()])
 
-    assert (refused.value.code, refused.value.retryable) == ("node_storage", True)
+
+async def test_an_acked_job_waits_for_room_in_the_home(lab, monkeypatch):
+    told = []
+    monkeypatch.setattr("slipway_node.agent.steps._log.warning", lambda line, **_fields: told.append(line))
+    lab.engine.first_phase = Phase.FINISHED
+    laid_out = lab.fetch
+
+    async def has_room_at_the_third_try(*arguments):
+        if len(told) < 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        await laid_out(*arguments)
+
+    lab.fetch = has_room_at_the_third_try
+    submission_id = lab.submit()
+    await lab.run_to_the_end(submission_id)
+
+    assert told == ["step_postponed", "step_postponed"]
+    assert lab.gateway.states(submission_id)[-1] is ExecutionState.COMPLETED
+    assert lab.engine.launched[submission_id] == 1
 
 
 async def test_a_bundle_that_has_no_room_is_not_called_broken(tmp_path, monkeypatch):
@@ -102,10 +121,8 @@ async def test_a_bundle_that_has_no_room_is_not_called_broken(tmp_path, monkeypa
     (tmp_path / "job.tar.gz").write_bytes(packed.getvalue())
     monkeypatch.setattr("slipway_node.payloads.bundle._write", failing(errno.EDQUOT))
 
-    with pytest.raises(RefusedJobError) as refused:
+    with pytest.raises(OSError, match="the disk's word"):
         await fetch((tmp_path / "job.tar.gz").as_uri(), tmp_path / "workspace", [tmp_path.as_uri()])
-
-    assert refused.value.code == "node_storage"
 
 
 class FullDisk(sqlite3.Connection):

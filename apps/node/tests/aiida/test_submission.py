@@ -3,9 +3,9 @@
 import pytest
 
 from slipway_contracts.node_policy import NodePolicy
-from slipway_node.aiida import brokers, queries, submission
+from slipway_node.aiida import brokers, queries, submission, work_directory
 from slipway_node.aiida.engine import AiidaEngine
-from slipway_node.ports import EngineUnavailableError
+from slipway_node.ports import EngineUnavailableError, RefusedJobError
 
 
 class Broker:
@@ -71,3 +71,18 @@ def test_one_that_ends_while_the_broker_is_asked_was_not_dropped(monkeypatch):
     monkeypatch.setattr(queries, "under_way", lambda: next(under_way))
 
     assert submission.dropped() == [8]
+
+
+@pytest.mark.parametrize(("full", "told"), [("work", RefusedJobError), ("", EngineUnavailableError)])
+def test_a_job_waits_for_room_in_the_home_and_not_for_its_own_folders(engine, tmp_path, monkeypatch, full, told):
+    """The work directory lies in the home, unless an admin has put it elsewhere."""
+
+    def trouble(folder) -> str | None:
+        return "it is full" if folder.is_relative_to(tmp_path / full) else None
+
+    monkeypatch.setattr(work_directory, "path", lambda: tmp_path / "work")
+    for module in ("slipway_node.storage", "slipway_node.aiida.engine"):
+        monkeypatch.setattr(f"{module}.why_not_writable", trouble)
+
+    with pytest.raises(told, match="it is full"):
+        engine._require_room_for_the_job()

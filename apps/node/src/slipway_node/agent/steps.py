@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from slipway_contracts.node_protocol import NodeCommand
+from slipway_node import storage
 from slipway_node.agent.context import Context
 from slipway_node.agent.logs import fields_of
 from slipway_node.backoff import Pacing
@@ -23,14 +24,14 @@ async def guarded(
         async with context.locks.hold(submission_id):
             with context.tracing.step(step, command):
                 await work()
-    except (EngineUnavailableError, StoreUnavailableError) as error:
-        pause = pacing.failed(submission_id)
-        context.sight.troubles[submission_id] = f"{step}: {error}"
-        _log.warning("step_postponed", step=step, seconds=round(pause, 1), detail=str(error), **fields_of(command))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one job must not end the others' agent
         pause = pacing.failed(submission_id)
-        context.sight.troubles[submission_id] = f"{step}: {type(error).__name__}: {error}"
-        _log.exception("step_failed", step=step, seconds=round(pause, 1), **fields_of(command))
+        if isinstance(error, EngineUnavailableError | StoreUnavailableError) or storage.is_told_by(error):
+            context.sight.troubles[submission_id] = f"{step}: {error}"
+            _log.warning("step_postponed", step=step, seconds=round(pause, 1), detail=str(error), **fields_of(command))
+        else:
+            context.sight.troubles[submission_id] = f"{step}: {type(error).__name__}: {error}"
+            _log.exception("step_failed", step=step, seconds=round(pause, 1), **fields_of(command))
     else:
         pacing.succeeded(submission_id)
         context.sight.troubles.pop(submission_id, None)

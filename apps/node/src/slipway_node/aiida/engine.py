@@ -196,6 +196,17 @@ class AiidaEngine:
             self._daemon.kill()
             self._thread.database_failed = False
 
+    def _require_room_for_the_job(self) -> None:
+        """Raise RefusedJobError where the folder that jobs run in takes nothing, EngineUnavailableError where its home.
+
+        The one lies in the other, as a rule: what the home has no room for waits until it has.
+        """
+        try:
+            require_writable(work_directory.path())
+        except RefusedJobError:
+            self._require_room()
+            raise
+
     def _require_room(self) -> None:
         reason = why_not_writable(self._home / "aiida")
         if reason is not None:
@@ -240,7 +251,7 @@ class AiidaEngine:
         submission_id = envelope.command.submission_id
         if (present := queries.execution_ids([submission_id]).get(submission_id)) is not None:
             return present
-        require_writable(work_directory.path())
+        self._require_room_for_the_job()
         process, inputs = self._inputs(envelope, workspace)
         inputs["metadata"]["label"] = submission_id
         try:

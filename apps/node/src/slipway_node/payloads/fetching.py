@@ -12,7 +12,6 @@ from typing import assert_never
 from urllib.parse import unquote, urljoin, urlsplit
 
 from slipway_contracts.node_policy import uri_refusal
-from slipway_node import storage
 from slipway_node.payloads import bundle
 from slipway_node.payloads.document import (
     DOCUMENT_NAME,
@@ -26,7 +25,7 @@ from slipway_node.payloads.document import (
 from slipway_node.payloads.job import FetchedFile, FetchedJob, load
 from slipway_node.payloads.limits import Limits
 from slipway_node.payloads.pw_input import named_pseudos, refuse_cards_not_taken
-from slipway_node.payloads.sources import Source, read
+from slipway_node.payloads.sources import Source, read, read_on_node
 from slipway_node.ports import RefusedJobError
 
 SHOWN_CHARS = 200
@@ -59,20 +58,15 @@ async def fetch(
     """Lay the payload out in ``workspace`` and return it; one that is complete there is taken as it is.
 
     Raises RefusedJobError: ``invalid_payload`` for what is wrong or missing, ``policy_rejected`` for a URI under no
-    prefix, ``payload_unavailable`` (retryable) for a source that did not answer, ``node_storage`` (retryable) where
-    ``workspace`` cannot be written. ``allow_private`` lets https reach private addresses.
+    prefix, ``payload_unavailable`` (retryable) for a source that did not answer. Raises OSError where ``workspace``,
+    which is the node's and not the job's, cannot be written. ``allow_private`` lets https reach private addresses.
     """
     with contextlib.suppress(RefusedJobError):
         return load(workspace)
     source = Source(tuple(prefixes), limits or Limits(), allow_private=allow_private)
-    try:
-        await asyncio.to_thread(_empty, workspace)
-        job = await _fetch(input_uri, workspace, source, pseudo_folders)
-        await asyncio.to_thread(job.save, workspace)
-    except OSError as error:
-        if storage.is_told_by(error):
-            raise storage.refusal(workspace, error) from error
-        raise
+    await asyncio.to_thread(_empty, workspace)
+    job = await _fetch(input_uri, workspace, source, pseudo_folders)
+    await asyncio.to_thread(job.save, workspace)
     return job
 
 
@@ -137,9 +131,10 @@ async def _pseudos_named_in(text: str, errand: _Errand) -> dict[str, FetchedFile
     files: dict[str, FetchedFile] = {}
     for species, file_name in named_pseudos(text).items():
         field = f"ATOMIC_SPECIES {species}"
-        on_node = next((path for folder in errand.pseudo_folders if (path := folder / file_name).is_file()), None)
+        on_node = next((path for folder in errand.pseudo_folders if _is_file(path := folder / file_name)), None)
         if on_node is not None and not _is_beside(file_name, errand):
-            files[f"pseudos.{species}"] = await asyncio.to_thread(_copy, on_node, f"pseudos.{species}", errand)
+            content = await read_on_node(on_node, errand.source, field)
+            files[f"pseudos.{species}"] = await _keep(content, f"pseudos.{species}", on_node.name, errand)
             continue
         files[f"pseudos.{species}"] = await _take(FileRef(uri=file_name), field, errand)
     return files
@@ -150,22 +145,20 @@ def _is_beside(file_name: str, errand: _Errand) -> bool:
     if errand.bundled is not None:
         return (errand.bundled / file_name).is_file()
     parts = urlsplit(errand.base)
-    return parts.scheme == "file" and (Path(unquote(parts.path)).parent / file_name).is_file()
+    return parts.scheme == "file" and _is_file(Path(unquote(parts.path)).parent / file_name)
 
 
-def _copy(source: Path, key: str, errand: _Errand) -> FetchedFile:
-    target = errand.workspace / "files" / key / source.name
-    target.parent.mkdir(parents=True)
-    shutil.copyfile(source, target)
-    return FetchedFile(path=str(target.relative_to(errand.workspace)), name=source.name)
+def _is_file(path: Path) -> bool:
+    """Tell whether it is one, for all that this account may know."""
+    with contextlib.suppress(PermissionError):
+        return path.is_file()
+    return False
 
 
 async def _take(ref: FileRef, field: str, errand: _Errand) -> FetchedFile:
     """Fetch one file of the document to ``files/<key>/<name>`` below the workspace."""
     name = ref.name or _safe_name(_last_part(ref.uri))
     key = field.removeprefix("files.").removesuffix(".uri").replace("ATOMIC_SPECIES ", "pseudos.")
-    target = errand.workspace / "files" / key / PurePosixPath(name).name
-    await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
     absolute = bool(urlsplit(ref.uri).scheme)
     if errand.bundled is not None and not absolute:
         content = await asyncio.to_thread(bundle.member, errand.bundled, ref.uri, field)
@@ -175,6 +168,12 @@ async def _take(ref: FileRef, field: str, errand: _Errand) -> FetchedFile:
         content = await read(uri, errand.source, field)
     if ref.sha256 is not None and hashlib.sha256(content).hexdigest() != ref.sha256:
         raise RefusedJobError(INVALID, f"{field}: {ref.uri} is not the file that sha256 names")
+    return await _keep(content, key, name, errand)
+
+
+async def _keep(content: bytes, key: str, name: str, errand: _Errand) -> FetchedFile:
+    target = errand.workspace / "files" / key / PurePosixPath(name).name
+    await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
     await asyncio.to_thread(target.write_bytes, content)
     return FetchedFile(path=str(target.relative_to(errand.workspace)), name=name)
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from slipway_node.payloads.document import INVALID
@@ -44,6 +44,11 @@ async def read(uri: str, source: Source, field: str) -> bytes:
         raise _unavailable(field, uri, f"no answer within {source.limits.seconds:g} s") from error
 
 
+async def read_on_node(path: Path, source: Source, field: str) -> bytes:
+    """Return the content of a file of the node's own; raises RefusedJobError as ``read`` does."""
+    return await asyncio.to_thread(_bounded, lambda: path.open("rb"), str(path), source, field)
+
+
 def _read_data(uri: str, field: str) -> bytes:
     """Decode a `data:` URI (RFC 2397)."""
     import base64
@@ -72,9 +77,13 @@ def _read_file(uri: str, source: Source, field: str) -> bytes:
     ]
     if not any(path == root or root in path.parents for root in roots):
         raise RefusedJobError("policy_rejected", f"{field}: {uri} is a link that leads out of the allowed prefixes")
+    return _bounded(lambda: _regular(path, uri, field), uri, source, field)
+
+
+def _regular(path: Path, uri: str, field: str) -> BinaryIO:
     if path.exists() and not path.is_file():
         raise RefusedJobError(INVALID, f"{field}: {uri} is not a regular file")
-    return _bounded(lambda: path.open("rb"), uri, source, field)
+    return path.open("rb")
 
 
 def _read_fsspec(uri: str, source: Source, field: str) -> bytes:
