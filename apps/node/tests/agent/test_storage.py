@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy.exc import StatementError
 
 from slipway_contracts.execution_event import ExecutionState
 from slipway_node import running, storage
@@ -36,10 +37,14 @@ def full() -> sqlite3.OperationalError:
     return error
 
 
+def no_room() -> OSError:
+    return OSError(errno.ENOSPC, "full")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(errno.ENOSPC, "full"), True),
+        (no_room(), True),
         (OSError(errno.EDQUOT, "quota"), True),
         (OSError(errno.EROFS, "read-only"), True),
         (PermissionError(errno.EACCES, "no"), True),
@@ -246,6 +251,25 @@ async def test_what_aiida_cannot_write_is_tried_again():
     with pytest.raises(OSError, match="the disk's word"):
         await thread.run(failing(errno.EIO))
     thread.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"), [(StatementError("it failed", "insert", {}, full()), True), (no_room(), False)]
+)
+async def test_that_the_database_itself_had_no_room_is_kept_until_aiida_is_exchanged(monkeypatch, error, failed):
+    given_up = []
+    monkeypatch.setattr("slipway_node.aiida.thread.give_up_transaction", lambda: given_up.append(True))
+    thread = EngineThread()
+
+    def write():
+        raise error
+
+    with pytest.raises(EngineUnavailableError):
+        await thread.run(write)
+    await thread.run(lambda: None)  # which goes well and says nothing of the workers' sessions
+    thread.close()
+
+    assert (thread.database_failed, bool(given_up)) == (failed, failed)
 
 
 def test_a_log_on_a_full_disk_loses_its_lines_and_ends_nothing():

@@ -13,7 +13,7 @@ from sqlalchemy.exc import StatementError
 
 from slipway_node.aiida import brokers, queries, submission
 from slipway_node.aiida.daemon import Daemon
-from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.profile import COMPUTER, SchedulerKind
 from slipway_node.aiida.supervision import Supervision
 from slipway_node.payloads import fetch
 from slipway_node.ports import EngineUnavailableError, Phase, Placement, RefusedJobError
@@ -425,6 +425,48 @@ def test_the_daemon_stands_where_nothing_lies_that_its_broker_could_remove(daemo
     [folder] = {Path(f"/proc/{pid}/cwd").readlink() for pid in pids}
 
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+async def stored(engine):
+    """Have AiiDA know processes in some state, which no worker will ever hear of."""
+    from aiida.orm import CalcJobNode, load_computer
+
+    nodes = []
+
+    def store(status: str, *, paused: bool = True, state: str = "waiting"):
+        node = CalcJobNode(computer=load_computer(COMPUTER))
+        for name, value in {"paused": paused, "process_state": state, "process_status": status}.items():
+            node.base.attributes.set(name, value)
+        nodes.append(node.store())
+        return nodes[-1]
+
+    def end() -> None:
+        for node in nodes:
+            node.base.attributes.set("process_state", "killed")
+
+    yield store
+    await engine._thread.run(end)
+
+
+async def test_what_aiida_gave_up_goes_on_unless_there_is_no_room_for_it(engine, stored, monkeypatch):
+    killed, played = [], []
+    monkeypatch.setattr("aiida.engine.processes.control.kill_processes", lambda nodes, **_: killed.extend(nodes))
+    monkeypatch.setattr("aiida.engine.processes.control.play_processes", lambda nodes, **_: played.extend(nodes))
+    monkeypatch.setattr("slipway_node.aiida.work_directory.why_not_writable", lambda folder: f"{folder} is full")
+    gave_up = "Pausing after failed transport task: {} failed 5 times consecutively"
+
+    def see():
+        upload, submit = (stored(gave_up.format(f"{task}_calculation")) for task in ("upload", "submit"))
+        stored("Paused through `verdi process pause`")
+        stored(gave_up.format("upload_calculation"), state="killed")
+        stored(gave_up.format("upload_calculation"), paused=False)
+        submission.see_to_what_gave_up()
+        return ([it.pk for it in nodes] for nodes in ([upload], [submit], killed, played))
+
+    upload, submit, were_killed, were_played = await engine._thread.run(see)
+
+    assert (were_killed, were_played) == (upload, submit)
 
 
 async def test_health_tells_of_daemon_and_workers(lab):

@@ -13,6 +13,7 @@ from kiwipy import UnroutableError
 from slipway_node.aiida import brokers, set_back, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
+from slipway_node.ports import EngineUnavailableError
 
 LOOK_SECONDS = 5.0
 
@@ -64,6 +65,7 @@ class Played:
         self.ended: list[int] = []
         self.asked: Counter[int] = Counter()
         self.restarts = 0
+        self.starts = True
         self.now = 1_000.0
         self.off = 0.0
         self.told_ahead = 0.0
@@ -91,6 +93,9 @@ class Played:
 
     def restart(self) -> None:
         self.restarts += 1
+        if not self.starts:
+            self.dead = "its supervisor was gone"
+            raise EngineUnavailableError("AiiDA's daemon does not start: no room")
         self.dead, self.supervisor_answers, self.broker_age, self.broker_answers = None, True, 1.0, True
 
     def end_supervisor(self) -> None:
@@ -168,6 +173,25 @@ def test_what_is_dead_is_brought_back_at_once_and_told(played):
     health = played.supervision.health()
     assert health["brought_back"] == 1
     assert health["last_brought_back"]["what"] == "daemon"
+
+
+@pytest.mark.parametrize("comes_up", ["at the next start", "by itself"])
+def test_why_the_daemon_was_ended_is_told_also_where_it_does_not_start_at_once(played, comes_up):
+    played.broker_age, played.broker_answers, played.starts = 100.0, False, False
+    played.brokers = [Process(100)]
+    for _ in range(3):
+        played.look()
+    for _ in range(2):  # the second time it is gone altogether
+        with pytest.raises(EngineUnavailableError, match=r"no room .*the broker: it lived and did not answer"):
+            played.look()
+        played.now += LOOK_SECONDS
+    assert played.supervision.health()["brought_back"] == 0
+
+    played.starts = True
+    if comes_up == "by itself":
+        played.restart()
+
+    assert played.look(5) == [("broker", "it lived and did not answer")]
 
 
 def test_a_supervisor_that_answers_again_in_time_is_left_alone(played):

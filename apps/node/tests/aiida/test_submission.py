@@ -1,9 +1,13 @@
 """What becomes of processes that nobody has, or that AiiDA has given up; AiiDA and its broker are played."""
 
+import subprocess
+from types import SimpleNamespace
+
 import pytest
+from aiida.engine.daemon.client import DaemonClient
 
 from slipway_contracts.node_policy import NodePolicy
-from slipway_node.aiida import brokers, queries, submission, work_directory
+from slipway_node.aiida import brokers, daemon, queries, submission, work_directory
 from slipway_node.aiida.engine import AiidaEngine
 from slipway_node.ports import EngineUnavailableError, RefusedJobError
 
@@ -86,3 +90,32 @@ def test_a_job_waits_for_room_in_the_home_and_not_for_its_own_folders(engine, tm
 
     with pytest.raises(told, match="it is full"):
         engine._require_room_for_the_job()
+
+
+def test_the_daemon_is_left_alone_on_a_full_disk_and_ended_once_when_there_is_room(engine, monkeypatch):
+    trouble, ended = ["it is full"], []
+    monkeypatch.setattr("slipway_node.aiida.engine.why_not_writable", lambda _: trouble[0])
+    monkeypatch.setattr(engine._daemon, "kill", lambda: ended.append(True))
+
+    with pytest.raises(EngineUnavailableError, match="it is full"):
+        engine._get_over_a_full_disk()
+    before = list(ended)
+    trouble[0] = None
+    for _ in range(2):
+        engine._get_over_a_full_disk()
+
+    assert (before, ended) == ([], [True])
+
+
+def test_the_daemon_is_started_in_an_empty_folder(tmp_path, monkeypatch):
+    """AiiDA's broker may remove the folder that it was started in."""
+    home = tmp_path / "a home"
+    home.mkdir()
+    monkeypatch.setattr(DaemonClient, "cmd_start_daemon", lambda _, *given: ["sh", "-c", 'pwd; echo "$@"', "x", *given])
+    monkeypatch.setattr("aiida.manage.configuration.get_config", lambda: SimpleNamespace(dirpath=str(home)))
+
+    command = daemon._in_an_empty_folder(SimpleNamespace()).cmd_start_daemon("2 workers", "--foreground")
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert said.splitlines() == [str(home / "empty"), "2 workers --foreground"]
+    assert list((home / "empty").iterdir()) == []

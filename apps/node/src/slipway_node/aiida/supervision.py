@@ -74,15 +74,20 @@ class Supervision:
         self._silent: set[int] = set()  # pks of those that did not answer last time
         self._done_by: dict[int, _Work | None] = {}  # pid → what the worker had done when that was asked
         self._workers: frozenset[int] | None = None  # pids, when they were last as many as there should be
+        self._why_down: tuple[str, str] | None = None  # what had the daemon ended, until it has been started
         self._count = 0
         self._last: BroughtBack | None = None
 
     def look(self) -> BroughtBack | None:
         """Look once, and bring back what is dead or deaf; return what that was. Raises EngineUnavailableError."""
         processes = DaemonProcesses.now()
-        found = self._fault_of_all(processes)
+        fault = self._fault_of_all(processes)
+        if fault is not None:
+            # At a further try it is its own end that it is found by, and no more what that was for.
+            self._why_down = self._why_down or fault
+            self._restart(*self._why_down)
+        found, self._why_down = self._why_down, None
         if found is not None:
-            self._daemon.restart()
             self._all_are_new()
         else:
             found = self._replaced(processes.workers) or self._deaf(processes.workers)
@@ -92,6 +97,12 @@ class Supervision:
         self._count += 1
         self._last = BroughtBack(*found, datetime.now(UTC))
         return self._last
+
+    def _restart(self, what: str, why: str) -> None:
+        try:
+            self._daemon.restart()
+        except EngineUnavailableError as error:
+            raise EngineUnavailableError(f"{error} (it was to be started anew for the {what}: {why})") from error
 
     def health(self) -> dict[str, JsonValue]:
         """Return how daemon, broker and workers are, and what was last brought back and why."""
