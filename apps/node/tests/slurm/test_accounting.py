@@ -157,7 +157,7 @@ def test_of_one_that_the_controller_lost_half_way_accounting_tells_no_end(slurm,
 def test_where_accounting_cannot_be_asked_nothing_is_submitted(slurm, folder):
     (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
     away = f"export SLURM_CONF={folder}/slurm.conf\n{submit_command('job.sh')}"
-    conf = slurm.conf.read_text().replace("AccountingStoragePort=27819", "AccountingStoragePort=9")
+    conf = slurm.conf.read_text().replace(f"AccountingStoragePort={PORT + 2}", "AccountingStoragePort=9")
     (folder / "slurm.conf").write_text(conf)
     done = subprocess.run(["bash", "-c", away], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (TRY_AGAIN_STATUS, "")
