@@ -151,6 +151,7 @@ def _create_profile(broker: AmqpAddress | None) -> None:
         "runner.poll.interval": RUNNER_POLL_SECONDS,
         "transport.task_retry_initial_interval": RETRY_SECONDS,
         "logging.aiida_loglevel": "WARNING",
+        "logging.verdi_loglevel": "REPORT",  # else it has the one above, and `verdi` prints nothing
         "logging.aiopika_loglevel": "CRITICAL",  # a page of complaints for each connection that is lost
         "caching.default_enabled": False,  # a job that was asked for is run, not copied from an earlier one
         "warnings.rabbitmq_version": False,
