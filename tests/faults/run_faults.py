@@ -1,12 +1,13 @@
 """Run the matrix of faults on real Slurm and AiiDA, again and again in random orders; write docs/reliability.md.
 
-usage: make faults ARGS="[--runs N] [--seed S] [--at-once K] [--only WORDS] [--rabbitmq] [--no-write]"
+usage: make faults ARGS="[--runs N] [--minutes M] [--seed S] [--at-once K] [--only WORDS] [--rabbitmq] [--no-write]"
        make faults ARGS="--side-by-side [--runs N] [--no-write]"
 
-N is how many runs in all: each case is run once before one is run again (each once, where N is not given). S gives the
-order (0). K stacks, each with a Slurm of its own, share them (1). WORDS take the cases whose name has them. --rabbitmq
-is for AiiDA on RabbitMQ, and writes nothing. Exit status 1 where one went wrong. Side by side, each protection of a job
-is taken out, and the fault that it is there for is run N times (2) with it and without. Needs root, for Slurm.
+N is how many runs in all: each case is run once before one is run again (each once, where N is not given). After M
+minutes none is begun any more. S gives the order (0). K stacks, each with a Slurm of its own, share them (1). WORDS
+take the cases whose name has them. --rabbitmq is for AiiDA on RabbitMQ, and writes nothing. Exit status 1 where one
+went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for is run N times (2)
+with it and without. Needs root, for Slurm.
 """
 
 import argparse
@@ -53,17 +54,17 @@ def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
     return todo
 
 
-def run(todo: Sequence[Case], *, on_rabbitmq: bool) -> Iterator[Outcome]:
+def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> Iterator[Outcome]:
     """Run the cases in their order on one stack, a new one after a case that it did not outlive; tell of each."""
-    left = list(reversed(todo))
+    left, end = list(reversed(todo)), time.monotonic() + 60 * (minutes or float("inf"))
     with scheduler():
-        while left:
+        while left and time.monotonic() < end:
             with contextlib.ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-faults-")))
                 rabbitmq = stack.enter_context(rabbitmq_in(folder / "rabbitmq")) if on_rabbitmq else None
                 lab = stack.enter_context(laboratory(folder, rabbitmq=rabbitmq))
                 whole = True
-                while left and whole:
+                while left and whole and time.monotonic() < end:
                     began, case = time.monotonic(), left.pop()
                     outcome, whole = _struck(lab, case)
                     said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
@@ -89,6 +90,7 @@ def run_share(share: int, asked: argparse.Namespace) -> list[Outcome]:
     argv = [sys.executable, __file__, f"--runs={asked.runs}", f"--seed={asked.seed}", f"--only={asked.only}"]
     argv += [f"--at-once={asked.at_once}", f"--share={share}"]
     argv += ["--rabbitmq"] if asked.rabbitmq else []
+    argv += [] if asked.minutes is None else [f"--minutes={asked.minutes}"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **own})
     chosen = {str(case): case for case in cases()}
     told = map(json.loads, done.stdout.splitlines())
@@ -118,6 +120,7 @@ def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, help="how many runs in all")
+    parser.add_argument("--minutes", type=float, help="after which no run is begun any more")
     parser.add_argument("--seed", type=int, default=0, help="of the order")
     parser.add_argument("--at-once", type=int, default=1, help="how many stacks share them")
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
@@ -139,19 +142,19 @@ def main() -> int:
     asked.runs = asked.runs or len(chosen)
     todo = in_order(chosen, asked.runs, asked.seed)
     if asked.share is not None:
-        for outcome in run(todo[asked.share :: asked.at_once], on_rabbitmq=asked.rabbitmq):
+        for outcome in run(todo[asked.share :: asked.at_once], on_rabbitmq=asked.rabbitmq, minutes=asked.minutes):
             told = [str(outcome.case), outcome.wrong, outcome.moved_seconds, outcome.ended_seconds]
             print(json.dumps(told), flush=True)
         return 0
     if asked.at_once == 1:
-        outcomes = list(run(todo, on_rabbitmq=asked.rabbitmq))
+        outcomes = list(run(todo, on_rabbitmq=asked.rabbitmq, minutes=asked.minutes))
     else:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             shares = pool.map(lambda share: run_share(share, asked), range(asked.at_once))
             outcomes = [outcome for share in shares for outcome in share]
     order = {case: place for place, case in enumerate(chosen)}
     outcomes.sort(key=lambda outcome: order[outcome.case])
-    said = stamp(asked.runs, asked.seed, asked.at_once)
+    said = stamp(len(outcomes), asked.seed, asked.at_once)
     print(summary(outcomes, said))
     if not (asked.no_write or asked.only or asked.rabbitmq):
         PAGE.write_text(written_into(PAGE.read_text(), outcomes, said))
