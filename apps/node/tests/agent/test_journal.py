@@ -345,3 +345,19 @@ def assert_in_step(journal: Journal) -> None:
     assert entry.reported == (told[-1] if told else None)
     assert (entry.state in (CommandState.LAUNCHED, CommandState.DONE)) == bool(told)
     assert (entry.state is CommandState.DONE) == (ExecutionState.COMPLETED in told)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Journal.executions, Journal.startable, Journal.next_recalled, Journal.open_cancels, lambda held: held.entry("s1")],
+)
+def test_what_is_asked_at_each_look_reads_no_command_that_is_done(journal, asked):
+    statements: list[str] = []
+    journal._connection.set_trace_callback(statements.append)
+    asked(journal)
+    journal._connection.set_trace_callback(None)
+
+    assert statements
+    for statement in statements:
+        plan = [row[3] for row in journal._connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert not [step for step in plan if step.startswith("SCAN commands")], plan

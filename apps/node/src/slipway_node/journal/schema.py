@@ -21,7 +21,7 @@ TABLES = (
         changed_at TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX commands_by_submission ON commands (submission_id, kind)",
-    "CREATE INDEX commands_open ON commands (kind, state) WHERE state NOT IN ('done', 'dropped')",
+    "CREATE INDEX commands_by_state ON commands (state, kind)",
     """CREATE TABLE outbox (
         sequence INTEGER PRIMARY KEY,
         event_id TEXT NOT NULL UNIQUE,
