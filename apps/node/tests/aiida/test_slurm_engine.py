@@ -38,6 +38,16 @@ async def test_what_slurm_could_never_run_is_refused_before_it_is_stored(lab, he
     assert refused.value.message.startswith(next(iter(wrong)))
 
 
+async def test_what_only_sbatch_refuses_fails_at_once_with_what_it_says(lab, here, monkeypatch):
+    monkeypatch.setattr(Cluster, "refusal", lambda *_: None)
+    submission_id, _ = await lab.run_sh("true", **(here | {"partition": "nowhere"}))
+
+    ended = await lab.until_ended(submission_id)
+
+    assert (ended.phase, ended.failure.code, ended.failure.retryable) == (Phase.FAILED, "policy_rejected", False)
+    assert "invalid partition specified: nowhere" in ended.failure.message
+
+
 async def test_a_job_cancelled_at_the_scheduler_is_cancelled(lab, here, tmp_path):
     marker = tmp_path / "marker"
     submission_id, _ = await lab.run_sh(f"touch {marker}; sleep 60", **here)

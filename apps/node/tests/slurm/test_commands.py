@@ -78,3 +78,25 @@ def test_what_a_job_ended_with_is_read_where_no_signal_ended_it(told, status):
     answer = f"JobId=7 JobName=x JobState=FAILED {told} DerivedExitCode=1:0 WorkDir=/lab StdErr=/lab/err\n"
     assert commands.read_exit_status(answer, "/lab") == status
     assert commands.read_exit_status(answer, "/elsewhere") is None
+
+
+FAILED = "Batch job submission failed: "
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        (f"sbatch: error: invalid partition specified: x\nsbatch: error: {FAILED}Invalid partition name specified", 0),
+        (f"sbatch: error: {FAILED}Invalid account or account/partition combination specified\n", 0),
+        (f"sbatch: error: {FAILED}Requested node configuration is not available", 0),
+        (f"sbatch: warning: can't honor --x\nsbatch: error: {FAILED}Invalid qos specification", 1),
+        (f"sbatch: error: {FAILED}Job violates accounting/QOS policy (job submit limit, user's size)", None),
+        (f"sbatch: error: {FAILED}Unable to contact slurm controller (connect failure)", None),
+        (f"sbatch: error: {FAILED}Socket timed out on send/recv operation", None),
+        ("<html>502 Bad Gateway</html>", None),
+        ("", None),
+    ],
+)
+def test_a_refusal_is_final_where_slurm_would_say_it_again(complaint, said):
+    line = None if said is None else complaint.splitlines()[said].removeprefix("sbatch: error: ")
+    assert commands.final_refusal(complaint) == line

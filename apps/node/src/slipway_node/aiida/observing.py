@@ -74,8 +74,9 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
     node = queries.node_of(row.uuid)
     try:
         reason = _scheduler_reason(node, row, look) if phase is Phase.FAILED else None
-        # AiiDA fetches nothing of a process that it has given up, nor cancels its job.
-        given_up = phase is Phase.KILLED or row.exit_status is None
+        # AiiDA fetches nothing of a process that it has given up, nor cancels its job; and of one whose job was refused
+        # another may come that an earlier try left under way.
+        given_up = phase is Phase.KILLED or row.exit_status in (None, verdicts.REFUSED_STATUS)
         if given_up and not _is_gone(node, look):
             return replace(seen, phase=_before_its_end(phase), ended_at=None)  # asked for again at the next look
     except (verdicts.UndecidedError, EngineUnavailableError, OSError) as error:

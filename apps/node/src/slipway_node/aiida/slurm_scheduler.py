@@ -3,10 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
+from aiida.engine import ExitCode
 from aiida.orm import CalcJobNode, QueryBuilder
 from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
+from slipway_node.aiida import verdicts
+from slipway_node.slurm.commands import final_refusal
 from slipway_node.slurm.submit_once import (
     CLAIM,
     ENDED,
@@ -29,6 +32,13 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
 
     def _get_submit_command(self, submit_script: str) -> str:
         return submit_command(submit_script)
+
+    def _parse_submit_output(self, retval: int, stdout: str, stderr: str) -> Any:
+        """Return the job's id, or how the process ends where Slurm would refuse it at each further try too."""
+        refusal = None if retval == 0 else final_refusal(stderr)
+        if refusal is not None:
+            return ExitCode(verdicts.REFUSED_STATUS, refusal)
+        return super()._parse_submit_output(retval, stdout, stderr)
 
     def get_jobs(self, jobs: Sequence[str] | None = None, user: str | None = None, *, as_dict: bool = False) -> Any:
         """Return the jobs that are not at their end; AiiDA takes one that is missing for ended.

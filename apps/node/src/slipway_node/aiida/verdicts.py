@@ -49,10 +49,13 @@ _NO_STORAGE = re.compile(
 
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b")
 
+REFUSED_STATUS = 131
+"""What a process ends with whose job the scheduler refused for good; AiiDA has it for an invalid account."""
+
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
     120: "walltime_exceeded",
-    131: "job_failed",  # invalid account
+    REFUSED_STATUS: "policy_rejected",
     140: "node_failure",
 }
 """The exit codes AiiDA's own scheduler parser sets on any calculation job."""

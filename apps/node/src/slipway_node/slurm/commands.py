@@ -19,6 +19,16 @@ ENDS = frozenset(
 )
 """Slurm's words for a job's end; what ends still (`COMPLETING`), or waits to run again, has another."""
 
+_FINAL_REFUSALS = re.compile(
+    r"invalid (account|qos|partition|feature|license|generic resource|trackable resource)"
+    r"|requested node configuration is not available"
+    r"|requested time limit is invalid"
+    r"|memory (required by task is not available|specification can not be satisfied)"
+    r"|more processors requested than permitted"
+    r"|(node|cpu) count (specification invalid|per node can not be satisfied)"
+    r"|not permitted to use this partition",
+    re.IGNORECASE,
+)
 _UNLIMITED = "infinite"
 _DURATION = re.compile(r"^(?:(?P<days>\d+)-)?(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+)$")
 
@@ -38,6 +48,16 @@ def accounted(job_id: str) -> tuple[str, ...]:
     """Ask accounting for all jobs that ever had this id: ids begin anew where a controller does."""
     wanted = (f"--jobs={job_id}", "--format=State,WorkDir")
     return ("sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *wanted)
+
+
+def final_refusal(complaint: str) -> str | None:
+    """Return the line of what `sbatch` said that it would say whenever it was asked, without its own name; or None.
+
+    What may pass is none: a controller that is away, and a limit on jobs at once, for which Slurm has the same words as
+    for one on a job's size.
+    """
+    lines = [line.removeprefix("sbatch: ").removeprefix("error: ").strip() for line in complaint.splitlines()]
+    return next((line for line in lines if _FINAL_REFUSALS.search(line)), None)
 
 
 @dataclass(frozen=True, slots=True)
