@@ -57,6 +57,9 @@ class Daemon:
         """Stop what runs of the daemon and start it. Raises EngineUnavailableError."""
         from aiida.engine.daemon.client import DaemonException
 
+        processes = DaemonProcesses.now()
+        if brokers.of_profile().is_lost_for(processes.workers, processes.brokers):
+            self.kill()  # asked to end, its workers wait for the broker that they had, for as long as they are let
         self.stop()
         self.dropped = _dropped_by_all()
         brokers.of_profile().before_the_daemon_starts()
