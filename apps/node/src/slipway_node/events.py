@@ -25,7 +25,7 @@ def accepted(command: NodeCommand, execution_id: str, at: datetime) -> Execution
 
 def running(command: NodeCommand, seen: Observation, at: datetime) -> ExecutionEvent:
     """Tell that the scheduler ran it; in hindsight too, where it had ended when it was looked at next."""
-    begun = _not_after(seen.started_at or seen.ended_at, at)
+    begun = _not_after(seen.ended_at, at)
     return _event(
         command,
         seen.execution_id,

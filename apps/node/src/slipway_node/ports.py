@@ -81,7 +81,6 @@ class Observation:
     phase: Phase
     envelope: Envelope
     scheduler_job_id: str | None = None
-    started_at: datetime | None = None
     ended_at: datetime | None = None
     failure: Failure | None = None
 

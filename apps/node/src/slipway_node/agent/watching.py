@@ -98,9 +98,8 @@ class Watching:
                 self._context.wakes.sending()
 
     def _corrected(self, seen: Observation) -> Observation:
-        """Return what was seen, its times by the gateway's clock."""
-        clock = self._context.world.clock
-        return replace(seen, started_at=clock.corrected(seen.started_at), ended_at=clock.corrected(seen.ended_at))
+        """Return what was seen, its time by the gateway's clock."""
+        return replace(seen, ended_at=self._context.world.clock.corrected(seen.ended_at))
 
     async def _take_in(self, entry: Entry, seen: Observation) -> None:
         if self._context.sight.troubles.get(seen.submission_id) == MISSING:
@@ -114,14 +113,12 @@ class Watching:
                 await self._tell_running(entry, seen)  # it ran, though nobody looked while it did
                 self._finishing.take(entry.command, seen)
             case Phase.FAILED | Phase.KILLED:
-                if seen.started_at is not None:
-                    await self._tell_running(entry, seen)
                 self._finishing.take(entry.command, seen)
 
     async def _tell_running(self, entry: Entry, seen: Observation) -> None:
         if entry.reported is not ExecutionState.ACCEPTED:
             return
-        self._context.tracing.runs(entry.command, seen.started_at or self._context.now())
+        self._context.tracing.runs(entry.command, self._context.now())
         event: ExecutionEvent = events.running(entry.command, seen, self._context.now())
         await self._context.journal.call(Journal.record_events, [event], done=False)
         _log.info("event_recorded", **fields_of_event(event))
