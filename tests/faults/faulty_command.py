@@ -33,10 +33,12 @@ def commit_later(argv: list[str], name: str) -> None:
 
 if __name__ == "__main__":
     name = Path(sys.argv[1]).name
-    if cross(f"before {name}") == LATER:
+    times = cross(f"before {name}")
+    if times == LATER:
         commit_later(sys.argv[1:], name)
         sys.exit(NO_ANSWER)
-    done = run(sys.argv[1:])
+    for _ in range(times):
+        done = run(sys.argv[1:])
     cross(f"after {name}")
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)

@@ -4,12 +4,14 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from local_stack import BIN, TENANT, Gateway, Node, Process, free_port, running,
 from points import ADDRESS, WITHOUT
 from product import Product, Stack
 from rabbitmq import RabbitMq
+
+from slipway_node.home import Home
+from slipway_node.journal import CommandState, Journal, OutboxState
 
 HERE = Path(__file__).parent
 SLURM_COMMANDS = ("sbatch", "scancel")  # with points
@@ -113,6 +118,18 @@ class Laboratory:
                 if victim is Victim.BROKER and self.rabbitmq is not None:
                     self.rabbitmq.start()
                 wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
+
+    def has_work(self) -> bool:
+        """Tell whether the agent has anything left to do, or to tell."""
+        file = Home(self.stack.node.home).journal_file
+        try:
+            journal = Journal.open_for_reading(file, clock=lambda: datetime.now(UTC))
+        except sqlite3.OperationalError:  # it was lost, and the agent has not begun another yet
+            return True
+        with contextlib.closing(journal):
+            tally = journal.tally()
+            done = {CommandState.DONE, CommandState.DROPPED}
+            return bool(tally.commands.keys() - done or tally.outbox.get(OutboxState.PENDING) or journal.open_cancels())
 
     def slurm_jobs(self, states: str = "all") -> set[str]:
         """Return the ids of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm."""

@@ -34,6 +34,7 @@ from rabbitmq import rabbitmq_in
 from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+CASES_PER_STACK = 60  # each that loses the journal has all former jobs taken up once more
 PORT, PORTS_APART = 10817, 1000  # none that the system gives to connections
 
 
@@ -55,7 +56,7 @@ def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
 
 
 def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> Iterator[Outcome]:
-    """Run the cases in their order on one stack, a new one after a case that it did not outlive; tell of each."""
+    """Run the cases in their order, some on a stack, a new one after a case that it did not outlive; tell of each."""
     left, end = list(reversed(todo)), time.monotonic() + 60 * (minutes or float("inf"))
     with scheduler():
         while left and time.monotonic() < end:
@@ -63,8 +64,8 @@ def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> It
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-faults-")))
                 rabbitmq = stack.enter_context(rabbitmq_in(folder / "rabbitmq")) if on_rabbitmq else None
                 lab = stack.enter_context(laboratory(folder, rabbitmq=rabbitmq))
-                whole = True
-                while left and whole and time.monotonic() < end:
+                whole, until = True, max(0, len(left) - CASES_PER_STACK)
+                while len(left) > until and whole and time.monotonic() < end:
                     began, case = time.monotonic(), left.pop()
                     outcome, whole = _struck(lab, case)
                     said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
