@@ -4,11 +4,13 @@ import hashlib
 import importlib.resources
 import json
 import uuid
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from slipway_contracts.compatibility import FIELD_NAMES, WORDS, UnknownWordError, normalise
+from slipway_contracts.enrichment import FAILURES, plain_words, queued_seconds, running_seconds
 from slipway_contracts.execution_event import ExecutionState, event_id_for
 from slipway_contracts.lifecycle import (
     PROJECTION_RANK,
@@ -28,7 +30,7 @@ from slipway_contracts.projection_update import ProjectionState, ProjectionUpdat
 from slipway_contracts.submit_job_command import SubmitJobCommand
 
 VECTORS = importlib.resources.files("slipway_contracts") / "vectors"
-NAMES = ["compatibility", "fold", "ids", "intent", "projection", "transitions"]
+NAMES = ["compatibility", "enrichment", "fold", "ids", "intent", "projection", "transitions"]
 
 
 def vectors(name: str) -> dict[str, Any]:
@@ -96,6 +98,33 @@ def test_an_id_that_an_older_emitter_chose_is_told_apart_by_its_submission(case:
 def test_an_intent_is_the_hash_of_its_canonical_text(case: dict[str, Any]) -> None:
     assert SubmitJobCommand.model_validate(case["command"]).intent_sha256() == case["sha256"]
     assert hashlib.sha256(case["canonical"].encode()).hexdigest() == case["sha256"]
+
+
+@pytest.mark.parametrize("case", cases("enrichment", "words"))
+def test_where_a_job_stands_is_said_in_plain_words(case: dict[str, Any]) -> None:
+    source = case.get("source_execution_state")
+    words = plain_words(
+        ProjectionState(case["state"]),
+        source and ExecutionState(source),
+        case.get("failure_code"),
+        cancel_requested=case.get("cancel_requested", False),
+    )
+    assert words == case["words"]
+
+
+def test_each_failure_that_has_words_of_its_own_is_among_the_cases() -> None:
+    told = {case.get("failure_code"): case["words"] for case in vectors("enrichment")["words"]}
+    assert {code: told.get(code) for code in FAILURES} == dict(FAILURES)
+
+
+@pytest.mark.parametrize("case", cases("enrichment", "times"))
+def test_a_job_has_queued_and_run_for_so_long(case: dict[str, Any]) -> None:
+    submitted, started, ended, now = (
+        case.get(name) and datetime.fromisoformat(case[name])
+        for name in ("submitted_at", "started_at", "ended_at", "now")
+    )
+    assert queued_seconds(submitted, started, ended, now) == case["queued_seconds"]
+    assert running_seconds(started, ended, now) == case.get("running_seconds")
 
 
 def test_the_words_are_the_whole_normalisation_table() -> None:

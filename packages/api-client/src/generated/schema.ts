@@ -1187,6 +1187,8 @@ export interface components {
         /**
          * Projection
          * @description A job's state as a person sees it. ``stale`` and ``node_last_seen_at`` tell freshness, which is not state.
+         *
+         *     These, the seconds, and the words where the node told none are worked out at each read (enrichment.py).
          */
         Projection: {
             /** Attempt */
@@ -1198,7 +1200,10 @@ export interface components {
              * @description The workspace's change counter at the last change
              */
             change: number;
-            /** Display Message */
+            /**
+             * Display Message
+             * @description Where the job stands, in plain words
+             */
             display_message?: string | null;
             /** Ended At */
             ended_at?: string | null;
@@ -1218,7 +1223,17 @@ export interface components {
             /** Node Last Seen At */
             node_last_seen_at?: string | null;
             projection_state: components["schemas"]["ProjectionState"];
+            /**
+             * Queued Seconds
+             * @description Until it ran, or ended without; up to now where it still waits
+             */
+            queued_seconds?: number | null;
             result_ref?: components["schemas"]["ResultRef"] | null;
+            /**
+             * Running Seconds
+             * @description Until it ended; up to now where it runs; unset where it has not begun
+             */
+            running_seconds?: number | null;
             scheduler_ref?: components["schemas"]["SchedulerRef"] | null;
             source_execution_state?: components["schemas"]["ExecutionState"] | null;
             /**

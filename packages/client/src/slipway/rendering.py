@@ -212,8 +212,10 @@ def _standing(projection: Projection) -> list[Fact]:
         facts.append(("AiiDA process", projection.execution_id))
     if projection.scheduler_ref is not None:
         facts.append(("scheduler job", projection.scheduler_ref.slurm_job_id))
-    if projection.started_at is not None and projection.ended_at is not None:
-        facts.append(("ran for", duration((projection.ended_at - projection.started_at).total_seconds())))
+    if projection.queued_seconds is not None:
+        facts.append(("queued for", duration(projection.queued_seconds)))
+    if projection.running_seconds is not None:
+        facts.append(("ran for" if projection.ended_at else "running for", duration(projection.running_seconds)))
     if projection.stale:
         seen = local_time(projection.node_last_seen_at) if projection.node_last_seen_at else "never"
         facts.append(("stale", Text(f"the node was last seen {seen}", style="yellow")))

@@ -20,7 +20,10 @@ LAST_EVENT_ID_PATTERN = r"^[0-9]{1,18}$"
 
 
 class Projection(ProductModel):
-    """A job's state as a person sees it. ``stale`` and ``node_last_seen_at`` tell freshness, which is not state."""
+    """A job's state as a person sees it. ``stale`` and ``node_last_seen_at`` tell freshness, which is not state.
+
+    These, the seconds, and the words where the node told none are worked out at each read (enrichment.py).
+    """
 
     tenant_id: Id
     workspace_id: Id
@@ -34,12 +37,18 @@ class Projection(ProductModel):
     scheduler_ref: SchedulerRef | None = None
     result_ref: ResultRef | None = None
     failure: ProjectionFailure | None = None
-    display_message: str | None = None
+    display_message: str | None = Field(default=None, description="Where the job stands, in plain words")
     cancel_requested_at: UtcTime | None = None
     submitted_at: UtcTime
     updated_at: UtcTime
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
+    queued_seconds: float | None = Field(
+        default=None, description="Until it ran, or ended without; up to now where it still waits"
+    )
+    running_seconds: float | None = Field(
+        default=None, description="Until it ended; up to now where it runs; unset where it has not begun"
+    )
     change: int = Field(description="The workspace's change counter at the last change")
     node_last_seen_at: UtcTime | None = None
     stale: bool = Field(description="True while the node is overdue and the job is not terminal")

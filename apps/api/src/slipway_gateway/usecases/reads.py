@@ -1,8 +1,9 @@
-"""What products read (docs/contracts/reads.md): the store's rows, with freshness, which is not state."""
+"""What products read (docs/contracts/reads.md): the store's rows, with what is worked out at each read."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from slipway_contracts.enrichment import plain_words, queued_seconds, running_seconds
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import is_terminal
 from slipway_contracts.problem import FieldError
@@ -22,8 +23,8 @@ async def list_jobs(
         message = FieldError(field="cursor", message=str(error))
         raise ContractError(Code.INVALID_REQUEST, "the query does not hold", [message]) from None
     nodes = await store.list_nodes(scope.tenant_id) if rows.projections else []
-    fresh = with_freshness(rows.projections, nodes, now, overdue_seconds)
-    return JobPage(jobs=fresh, next_cursor=rows.next_cursor)
+    jobs = enriched(rows.projections, nodes, now, overdue_seconds)
+    return JobPage(jobs=jobs, next_cursor=rows.next_cursor)
 
 
 async def read_job(store: ProductStore, scope: Scope, job_id: str, *, now: datetime, overdue_seconds: float) -> Job:
@@ -32,7 +33,7 @@ async def read_job(store: ProductStore, scope: Scope, job_id: str, *, now: datet
     if row is None:
         raise no_job(job_id)
     node = await store.find_node(row.projection.management_node_id)
-    (projection,) = with_freshness([row.projection], [node] if node else [], now, overdue_seconds)
+    (projection,) = enriched([row.projection], [node] if node else [], now, overdue_seconds)
     return Job(projection=projection, command=row.command)
 
 
@@ -49,24 +50,31 @@ async def list_nodes(store: ProductStore, tenant_id: str, *, now: datetime, over
     return NodeList(nodes=[_view(node, now, overdue_seconds) for node in await store.list_nodes(tenant_id)])
 
 
-def with_freshness(
+def enriched(
     projections: Iterable[Projection], nodes: Iterable[NodeRecord], now: datetime, overdue_seconds: float
 ) -> list[Projection]:
-    """Return projections with what tells how old their news may be; a node that is gone counts as silent."""
+    """Return projections with words, seconds and freshness; a node that is gone counts as silent."""
     by_id = {node.management_node_id: node for node in nodes}
-    fresh = []
-    for projection in projections:
-        node = by_id.get(projection.management_node_id)
-        silent = node is None or is_overdue(node, now, overdue_seconds)
-        fresh.append(
-            projection.model_copy(
-                update={
-                    "node_last_seen_at": node.last_seen_at if node else None,
-                    "stale": silent and not is_terminal(projection.projection_state),
-                }
-            )
-        )
-    return fresh
+    return [_enriched(each, by_id.get(each.management_node_id), now, overdue_seconds) for each in projections]
+
+
+def _enriched(of: Projection, node: NodeRecord | None, now: datetime, overdue_seconds: float) -> Projection:
+    silent = node is None or is_overdue(node, now, overdue_seconds)
+    words = plain_words(
+        of.projection_state,
+        of.source_execution_state,
+        of.failure.code if of.failure else None,
+        cancel_requested=of.cancel_requested_at is not None,
+    )
+    return of.model_copy(
+        update={
+            "display_message": of.display_message or words,
+            "queued_seconds": queued_seconds(of.submitted_at, of.started_at, of.ended_at, now),
+            "running_seconds": running_seconds(of.started_at, of.ended_at, now),
+            "node_last_seen_at": node.last_seen_at if node else None,
+            "stale": silent and not is_terminal(of.projection_state),
+        }
+    )
 
 
 def _view(node: NodeRecord, now: datetime, overdue_seconds: float) -> NodeView:

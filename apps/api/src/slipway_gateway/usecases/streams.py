@@ -22,7 +22,7 @@ from slipway_contracts.reads import (
 )
 from slipway_gateway.ports import Changes, ProductStore, Scope, StoreUnavailableError
 from slipway_gateway.problems import ContractError
-from slipway_gateway.usecases.reads import no_job, with_freshness
+from slipway_gateway.usecases.reads import enriched, no_job
 
 PAGE_CHANGES = 64
 """Changes that are read, and sent, at once: followers take as much a turn as the tail brings, so no burst piles up."""
@@ -309,8 +309,8 @@ class Streams:
         if standing is None:
             raise no_job(str(of.job_id))
         nodes = await self.store.list_nodes(of.scope.tenant_id) if standing.jobs.projections else []
-        fresh = with_freshness(standing.jobs.projections, nodes, of.clock(), of.overdue_seconds)
-        reset = StreamReset(change=standing.position, jobs=fresh, next_cursor=standing.jobs.next_cursor)
+        jobs = enriched(standing.jobs.projections, nodes, of.clock(), of.overdue_seconds)
+        reset = StreamReset(change=standing.position, jobs=jobs, next_cursor=standing.jobs.next_cursor)
         return Began(standing.position, reset.model_dump_json())
 
     def joined(self, question: Question, position: int, on_cut: Callable[[], None]) -> tuple[_Tail, _Follower]:
