@@ -15,6 +15,7 @@ from test_journal import command
 from slipway_contracts.execution_event import ExecutionState
 from slipway_contracts.node_protocol import NODE_TOKEN_AUDIENCE
 from slipway_node import events, keys
+from slipway_node.agent.context import Timing
 from slipway_node.backoff import MAX_SECONDS, Backoff, Pacing
 from slipway_node.clock import TOLERATED_SECONDS, Clock
 from slipway_node.gateway_client import retry_after_seconds
@@ -130,3 +131,8 @@ def test_any_failure_fits_the_wire(code, message):
     event = events.refused(command("c1"), Failure(code, message), NOW)
     assert event.state is ExecutionState.FAILED
     assert event.error.message == message or event.error.message.endswith("…")
+
+
+@pytest.mark.parametrize(("look_seconds", "gap_seconds"), [(0.004, 0.25), (0.8, 0.8), (13.0, 2.0)])
+def test_a_look_is_followed_by_a_rest_as_long_within_bounds(look_seconds, gap_seconds):
+    assert Timing().gap_after(look_seconds) == gap_seconds

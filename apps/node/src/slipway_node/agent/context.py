@@ -42,7 +42,8 @@ class Timing:
     lease_max: int = 20
     empty_lease: float = 1.0  # between two polls that came back at once with nothing
     look: float = 5.0  # the longest between two looks at open executions
-    look_gap: float = 0.25  # the shortest, and as long as the last look took: under load there is always a change
+    look_gap: float = 0.25  # the shortest
+    look_gap_max: float = 2.0
     resume_after: float = 5.0  # a process still `created` by then may have been left behind
     kill_again: float = 30.0
     health: float = 10.0
@@ -50,6 +51,13 @@ class Timing:
     in_hand: int = 4  # executions that the engine's workers have in hand, before the scheduler or after it
     collections_at_once: int = 2
     backoff_max: float = 30.0
+
+    def gap_after(self, look_seconds: float) -> float:
+        """Return how long to rest after a look that took so long: as long again, as under load there is always a change.
+
+        Within bounds: one that waited for the engine, as for its restart, has not done so much itself.
+        """
+        return min(max(self.look_gap, look_seconds), self.look_gap_max)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Watching:
                 await self._context.pause(self._backoff.failed())
                 continue
             took = self._context.world.monotonic() - began
-            await self._context.pause(max(self._context.timing.look_gap, took))
+            await self._context.pause(self._context.timing.gap_after(took))
             await self._wait(open_executions)
 
     async def _wait(self, open_executions: int) -> None:
