@@ -53,7 +53,7 @@ class Timing:
     backoff_max: float = 30.0
 
     def gap_after(self, look_seconds: float) -> float:
-        """Return how long to rest after a look that took so long: as long again, as under load there is always a change.
+        """Return how long to rest after a look that took so long: as long again, since a busy node always has a change.
 
         Within bounds: one that waited for the engine, as for its restart, has not done so much itself.
         """

@@ -16,7 +16,7 @@ START_SECONDS = 60  # a cold start on two cores takes 8 s; a busy login node is 
 STOP_SECONDS = 20
 END_SECONDS = 5.0  # for a process to go that was killed; one that waits for a dead file server does not
 EMPTY_FOLDER = "empty"
-LOOKS_AFTER_CHANGE = 2  # one may come while the broker has not noticed either
+LOOKS_AFTER_CHANGE = 3  # some may come while the broker has not noticed either
 
 
 class Daemon:

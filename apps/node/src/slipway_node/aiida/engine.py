@@ -122,6 +122,9 @@ class AiidaEngine:
     async def kill(self, execution_id: str) -> None:
         """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it."""
         deadline = asyncio.get_running_loop().time() + KILL_SECONDS
+        if await self._thread.run(_kill, execution_id):
+            return
+        await self._supervise(at_once=True)  # who would have answered may be gone
         while not await self._thread.run(_kill, execution_id):
             if asyncio.get_running_loop().time() > deadline:
                 raise EngineUnavailableError(f"no worker has answered to the kill of {execution_id} yet")
@@ -154,10 +157,10 @@ class AiidaEngine:
         told = {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": trouble is None}
         return {**told, **said, **daemon}
 
-    async def _supervise(self) -> None:
+    async def _supervise(self, *, at_once: bool = False) -> None:
         """Bring back what died or went deaf; asked often, looks now and then."""
         now = asyncio.get_running_loop().time()
-        if now - self._supervised_at >= SUPERVISE_SECONDS:
+        if at_once or now - self._supervised_at >= SUPERVISE_SECONDS:
             self._supervised_at = now
             done = await self._thread.run(self._look_after)
             if done is not None:
