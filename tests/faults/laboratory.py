@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import psutil
 from clocks import CLOCK, LOOK_SECONDS
 from director import Director
 from local_stack import BIN, TENANT, Gateway, Node, Process, free_port, running, wait_until
@@ -141,6 +142,15 @@ class Laboratory:
     def _engine_is_back(self) -> bool:
         words = ["start-circus", "worker"] if self.rabbitmq else ["start-circus", "worker", "broker"]
         return all(self.stack.node.engine_processes(word) for word in words)
+
+    def engine_is_whole(self) -> bool:
+        """Tell whether AiiDA's workers run, and none of them is older than its broker: that one would hear nothing."""
+        workers, brokers = (self.stack.node.engine_processes(word) for word in ("worker", "broker"))
+        if not workers or not (brokers or self.rabbitmq):
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return max((it.create_time() for it in brokers), default=0.0) <= min(it.create_time() for it in workers)
+        return False
 
     @staticmethod
     def slurm_is_whole() -> bool:

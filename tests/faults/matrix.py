@@ -407,6 +407,6 @@ def _made_whole(lab: Laboratory) -> None:
     if not lab.stack.node.process.running():
         raise StackError(f"the agent is not running:\n{lab.stack.node.process.tail()}")
     wait_for_node(lab.stack.gateway, lab.stack.node, lab.stack.product.token)
-    wait_until("AiiDA's worker is there", lambda: lab.stack.node.engine_processes("worker"))
+    wait_until("AiiDA's workers hear their broker", lab.engine_is_whole)
     wait_until("Slurm is whole", lab.slurm_is_whole)
     _seconds_until(lambda: not lab.has_work(), SETTLED_SECONDS)  # one that was lost is never done
