@@ -235,16 +235,6 @@ class Acked:
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionTarget:
-    """The immutable facts of a submission that an event is checked against."""
-
-    submission_id: str
-    scope: Scope
-    job_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs to list; None is any. ``before`` is the opaque position of a page's end (change of submission)."""
 
@@ -313,19 +303,20 @@ class ProductStore(Protocol):
         ...
 
     # surfaces 2 and 3
-    async def submission_targets(
-        self, management_node_id: str, submission_ids: Sequence[str]
-    ) -> dict[str, SubmissionTarget]:
-        """Return the targets among ``submission_ids`` that are this node's."""
-        ...
-
     async def apply_projection_updates(
-        self, updates: Sequence[ProjectionUpdate], *, received_at: datetime, synthesize_running: bool = False
+        self,
+        management_node_id: str,
+        updates: Sequence[ProjectionUpdate],
+        *,
+        received_at: datetime,
+        synthesize_running: bool = False,
     ) -> list[Verdict]:
-        """Apply updates, each submission's through :func:`slipway_contracts.lifecycle.fold`, in one transaction.
+        """Apply a node's updates, each submission's through :func:`slipway_contracts.lifecycle.fold`, in one call.
 
-        Receipt, compare, projection, timeline row and change counter of an update commit together or not at all.
-        An unknown target is Refused with projection_target_not_found. A terminal state closes the submission.
+        Receipt, compare, projection, timeline row and change counter of an update commit together or not at all. A
+        terminal state closes the submission. The target is a submission of this node and of the job that the update
+        names, else projection_target_not_found; in the tenant and workspace it names, else forbidden. After a
+        submission's first refusal its later updates are refused as gaps. A revoked node is refused with forbidden.
         """
         ...
 

@@ -29,7 +29,6 @@ from slipway_gateway.ports import (
     StoreUnavailableError,
     SubmissionContext,
     SubmissionKey,
-    SubmissionTarget,
     SubmitVerdict,
 )
 from slipway_gateway.stores.sql import cancelling, leasing, nodes, projecting, reading, submitting
@@ -72,17 +71,16 @@ class SqlProductStore:
         """See the port."""
         return await self._writes.submit(submitting.CREATE_SUBMISSIONS, new)
 
-    async def submission_targets(
-        self, management_node_id: str, submission_ids: Sequence[str]
-    ) -> dict[str, SubmissionTarget]:
-        """See the port."""
-        return await self._lookups.submit(projecting.SUBMISSION_TARGETS, (management_node_id, submission_ids))
-
     async def apply_projection_updates(
-        self, updates: Sequence[ProjectionUpdate], *, received_at: datetime, synthesize_running: bool = False
+        self,
+        management_node_id: str,
+        updates: Sequence[ProjectionUpdate],
+        *,
+        received_at: datetime,
+        synthesize_running: bool = False,
     ) -> list[Verdict]:
         """See the port."""
-        application = projecting.Application(updates, received_at, synthesize_running)
+        application = projecting.Application(management_node_id, updates, received_at, synthesize_running)
         return await self._writes.submit(projecting.APPLY_UPDATES, application)
 
     async def create_join_token(self, token: NewJoinToken) -> None:
