@@ -329,8 +329,13 @@ class ProductStore(Protocol):
         """Spend a token on a node, or return the node it was spent on with the same key; else join_token_spent."""
         ...
 
-    async def find_node(self, management_node_id: str) -> NodeRecord | None:
-        """Return a node by id, of whatever tenant (to check its signature)."""
+    async def find_node(self, management_node_id: str, *, fresh: bool = False) -> NodeRecord | None:
+        """Return a node by id, of whatever tenant (to check its signature).
+
+        A store may answer from memory unless ``fresh``: memory may allow, never refuse. Whatever a node's request then
+        writes is written only if the node's key is still the remembered one; else the store is unavailable once, and
+        has forgotten.
+        """
         ...
 
     async def record_heartbeat(self, beat: Heartbeat) -> HeartbeatRecorded | Refused:

@@ -91,7 +91,12 @@ class SqlProductStore:
         """See the port."""
         return await self._writes.submit(nodes.ENROLL_NODE, enrolment)
 
-    async def find_node(self, management_node_id: str) -> NodeRecord | None:
+    async def find_node(
+        self,
+        management_node_id: str,
+        *,
+        fresh: bool = False,  # noqa: ARG002 - the port's word; nothing is remembered here
+    ) -> NodeRecord | None:
         """See the port."""
         return await self._lookups.submit(nodes.FIND_NODE, management_node_id)
 
