@@ -279,7 +279,16 @@ class Standing:
 
 
 class ProductStore(Protocol):
-    """The Product SoR. Reads see every write that was answered before (read your own write)."""
+    """The Product SoR. Reads see every write that was answered before (read your own write).
+
+    ``follows_changes`` tells whether :meth:`changes`, :meth:`standing` and :meth:`changed` may be called: a store that
+    has live reads of its own need not have these.
+    """
+
+    @property
+    def follows_changes(self) -> bool:
+        """Tell whether a stream can be read from this store."""
+        ...
 
     # surface 1
     async def submission_context(self, key: SubmissionKey) -> SubmissionContext:

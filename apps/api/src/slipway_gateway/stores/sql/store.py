@@ -47,6 +47,8 @@ class SqlProductStore:
     submit waiting.
     """
 
+    follows_changes = True
+
     def __init__(self, path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
         reader = partial(connect, path, read_only=True, busy_timeout_seconds=busy_timeout_seconds)
         writer = partial(connect, path, read_only=False, busy_timeout_seconds=busy_timeout_seconds)
