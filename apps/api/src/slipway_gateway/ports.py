@@ -386,7 +386,11 @@ class ProductStore(Protocol):
         ...
 
     async def revoke_node(self, management_node_id: str, *, by: str, now: datetime, trace_id: str) -> int:
-        """Revoke the node and fail its open submissions with node_revoked, in one transaction; return how many."""
+        """Revoke the node and fail its open submissions with node_revoked; return how many.
+
+        The node is revoked in the first transaction, and nothing is given to it or taken from it any more. A store may
+        take several more to close what is open; repeated, the call closes what an interrupted one left.
+        """
         ...
 
     # surface 5
