@@ -113,12 +113,13 @@ def dev_token(
 @app.command
 def migrate(*, data_dir: DataDir = None) -> None:
     """Bring the product store's schema to this version's; safe to repeat."""
+    from slipway_gateway.app import access
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.stores import migrate as migrate_store
 
     settings = _settings(data_dir=data_dir)
     try:
-        revision = migrate_store(settings.store)
+        revision = migrate_store(settings.store, access(settings))
     except (ValueError, OSError) as error:
         fail(USAGE, str(error))
     except StoreUnavailableError as error:
@@ -129,13 +130,13 @@ def migrate(*, data_dir: DataDir = None) -> None:
 @app.command
 def check(*, data_dir: DataDir = None) -> None:
     """Check settings, keys and store; changes nothing. Exit 0 when `serve` would come up."""
-    from slipway_gateway.app import user_tokens
+    from slipway_gateway.app import access, user_tokens
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.stores import schema_is_current
 
     settings = _settings(data_dir=data_dir)
     try:
-        current = schema_is_current(settings.store)
+        current = schema_is_current(settings.store, access(settings))
         if settings.auth_issuer is not None:
             user_tokens(settings)
     except (ValueError, OSError) as error:
