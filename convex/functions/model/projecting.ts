@@ -1,0 +1,149 @@
+/** Surface 3 in the store: projection updates, folded (docs/contracts/projection-update.md). */
+import type { Doc } from "../_generated/dataModel";
+import type { DatabaseWriter } from "../_generated/server";
+import type { Answer, Args, applyProjectionUpdates } from "../wire/operations";
+import type { Update } from "../wire/types";
+import { Ledger, jobRow, type JobRow } from "./ledger";
+import { AFTER_REFUSAL, fold, receiptOf, type Receipt, type RefusedUpdate, type Standing, type Verdict } from "./lifecycle";
+import { each, nodeOf, projectionOfJob, receiptRow, submissionOf, textOf } from "./lookups";
+
+type Application = Args<typeof applyProjectionUpdates>;
+
+/** A submission of the node: where it stands, and its job's projection. */
+interface Target {
+  submission: Doc<"submissions">;
+  row: JobRow;
+}
+
+/** Apply a node's updates, each submission's in order, and all that is legal in this one transaction. */
+export async function apply(
+  db: DatabaseWriter,
+  application: Application,
+): Promise<Answer<typeof applyProjectionUpdates>> {
+  const { updates, management_node_id } = application;
+  const node = await nodeOf(db, management_node_id);
+  if (node?.state === "revoked") {
+    return { verdicts: updates.map(() => refusal("forbidden", "the node is revoked")) };
+  }
+  const targets = await targetsOf(db, management_node_id, updates);
+  const receipts = await each(
+    updates.filter((update) => targets.has(update.submission_id)),
+    receiptText,
+    (update) => receiptRow(db, update, update.projection_event_id),
+  );
+  const ledger = await Ledger.of(db, Array.from(targets.values(), (target) => target.row.fields));
+  const verdicts: Verdict[] = [];
+  for (const [submissionId, indices] of bySubmission(updates)) {
+    const own = indices.map((index) => updates[index] as Update);
+    const target = targets.get(submissionId);
+    const told = target ? await judged(target, own, receipts, ledger, application) : unknown(own);
+    indices.forEach((index, at) => (verdicts[index] = told[at] as Verdict));
+  }
+  await ledger.write();
+  return { verdicts };
+}
+
+/** Find the submissions that are this node's; those of one job share its projection. */
+async function targetsOf(db: DatabaseWriter, nodeId: string, updates: Update[]): Promise<Map<string, Target>> {
+  const found = await each(updates, (update) => update.submission_id, (update) => submissionOf(db, update.submission_id));
+  const own = Array.from(found.values()).filter((each) => each !== null && each.management_node_id === nodeId);
+  const submissions = own as Doc<"submissions">[];
+  const jobText = (of: Doc<"submissions">) => textOf(of.tenant_id, of.workspace_id, of.job_id);
+  const rows = await each(submissions, jobText, async (of) => {
+    const projection = await projectionOfJob(db, of);
+    if (projection === null) throw new Error(`no projection of job ${of.job_id}`);
+    return jobRow(projection);
+  });
+  return new Map(
+    submissions.map((submission) => {
+      const row = rows.get(jobText(submission)) as JobRow;
+      return [submission.submission_id, { submission, row }];
+    }),
+  );
+}
+
+/** Judge one submission's updates; behind the first that names another scope or job everything is a gap. */
+async function judged(
+  { submission, row }: Target,
+  updates: Update[],
+  receipts: ReadonlyMap<string, Doc<"timeline"> | null>,
+  ledger: Ledger,
+  application: Application,
+): Promise<Verdict[]> {
+  const contradictions = updates.map((update) => contradiction(submission, update));
+  const first = contradictions.findIndex((refused) => refused !== undefined);
+  const sound = updates.slice(0, first < 0 ? updates.length : first);
+  const proposed = sound.map((update) => ({ ...update, attempt: update.attempt ?? submission.attempt }));
+  const folded = await fold(
+    standingOf(submission, row.fields),
+    known(sound, receipts),
+    proposed,
+    application.synthesize_running,
+  );
+  for (const write of folded.writes) ledger.advanced(row, write, application.received_at);
+  const rest = updates.slice(sound.length).map(() => AFTER_REFUSAL);
+  const refused = contradictions[first];
+  if (refused !== undefined && folded.verdicts.at(-1)?.verdict !== "refused") rest[0] = refused;
+  return [...folded.verdicts, ...rest];
+}
+
+function contradiction(submission: Doc<"submissions">, update: Update): RefusedUpdate | undefined {
+  if (update.tenant_id !== submission.tenant_id || update.workspace_id !== submission.workspace_id) {
+    return refusal("forbidden", "tenant_id and workspace_id are not the submission's");
+  }
+  if (update.job_id !== submission.job_id) {
+    return refusal("projection_target_not_found", "the submission is another job's");
+  }
+  return undefined;
+}
+
+function unknown(updates: Update[]): Verdict[] {
+  return updates.map((update, index) =>
+    index === 0
+      ? refusal("projection_target_not_found", `this node has no submission ${update.submission_id}`)
+      : AFTER_REFUSAL,
+  );
+}
+
+function standingOf(submission: Doc<"submissions">, fields: JobRow["fields"]): Standing {
+  const { attempt, closed_state } = submission;
+  if (closed_state !== undefined && fields.submission_id !== submission.submission_id) {
+    return { attempt, projection_state: closed_state, current: false };
+  }
+  return {
+    attempt,
+    projection_state: fields.projection_state,
+    execution_state: fields.source_execution_state,
+    execution_id: fields.execution_id,
+    slurm_job_id: fields.scheduler_ref?.slurm_job_id,
+    current: true,
+  };
+}
+
+/** Return the receipts of these updates; one of another submission is equal to no update's. */
+function known(updates: Update[], rows: ReadonlyMap<string, Doc<"timeline"> | null>): Map<string, Receipt> {
+  const receipts = new Map<string, Receipt>();
+  for (const update of updates) {
+    const row = rows.get(receiptText(update));
+    if (row) receipts.set(update.projection_event_id, row.submission_id === update.submission_id ? receiptOf(row) : {});
+  }
+  return receipts;
+}
+
+function bySubmission(updates: Update[]): Map<string, number[]> {
+  const indices = new Map<string, number[]>();
+  updates.forEach(({ submission_id }, index) => {
+    const own = indices.get(submission_id);
+    if (own === undefined) indices.set(submission_id, [index]);
+    else own.push(index);
+  });
+  return indices;
+}
+
+function receiptText(update: Update): string {
+  return textOf(update.tenant_id, update.workspace_id, update.projection_event_id);
+}
+
+function refusal(code: string, detail: string): RefusedUpdate {
+  return { verdict: "refused", code, detail, gap: false };
+}
