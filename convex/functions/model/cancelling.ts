@@ -30,8 +30,9 @@ export async function cancel(db: DatabaseWriter, request: Request): Promise<Answ
 }
 
 function recorded({ fields }: JobRow): Answered {
-  const { submission_id, projection_state, cancel_requested_at, updated_at } = fields;
-  return { verdict: "recorded", submission_id, projection_state, requested_at: cancel_requested_at ?? updated_at };
+  const { submission_id, projection_state, management_node_id, cancel_requested_at, updated_at } = fields;
+  const requested_at = cancel_requested_at ?? updated_at;
+  return { verdict: "recorded", submission_id, projection_state, requested_at, management_node_id };
 }
 
 async function record(db: DatabaseWriter, request: Request, row: JobRow): Promise<void> {

@@ -3,6 +3,7 @@ import type { Doc } from "../_generated/dataModel";
 import type { DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, applyProjectionUpdates } from "../wire/operations";
 import type { Update } from "../wire/types";
+import { checkKey } from "./agents";
 import { Ledger, jobRow, type JobRow } from "./ledger";
 import { AFTER_REFUSAL, fold, receiptOf, type Receipt, type RefusedUpdate, type Standing, type Verdict } from "./lifecycle";
 import { each, nodeOf, projectionOfJob, receiptRow, submissionOf, textOf } from "./lookups";
@@ -22,6 +23,7 @@ export async function apply(
 ): Promise<Answer<typeof applyProjectionUpdates>> {
   const { updates, management_node_id } = application;
   const node = await nodeOf(db, management_node_id);
+  if (node !== null) checkKey(node, application.public_key);
   if (node?.state === "revoked") {
     return { verdicts: updates.map(() => refusal("forbidden", "the node is revoked")) };
   }
