@@ -9,7 +9,15 @@ from slipway_contracts.lifecycle import Applied, Duplicate, Refused, Verdict
 from slipway_contracts.node_protocol import CommandKind, NodeState
 from slipway_contracts.projection_update import ProjectionState, ProjectionUpdate
 from slipway_contracts.submit_job_command import SubmitJobCommand
-from slipway_gateway.ports import Created, LeasedCommand, Replayed, StalePolicy, SubmissionContext, SubmitVerdict
+from slipway_gateway.ports import (
+    Created,
+    LeasedCommand,
+    NewSubmission,
+    Replayed,
+    StalePolicy,
+    SubmissionContext,
+    SubmitVerdict,
+)
 from slipway_gateway.stores.convex.documents import Answer, Entry, JobProjection, Node, Submission, Time, Whole
 
 
@@ -67,12 +75,13 @@ class Submitted(Answer):
     verdicts: list[Annotated[Committed | Stale | Refusal, Field(discriminator="verdict")]]
 
 
-def submit_verdict(told: Committed | Stale | Refusal) -> SubmitVerdict:
-    """Return a submit's verdict as the port has it."""
+def submit_verdict(new: NewSubmission, told: Committed | Stale | Refusal) -> SubmitVerdict:
+    """Return a submit's verdict as the port has it; what replays the very submission is its first answer come late."""
     match told:
         case Committed():
             record = told.record.record()
-            return Created(record) if told.verdict == "created" else Replayed(record)
+            is_ours = told.verdict == "created" or record.submission_id == new.submission_id
+            return Created(record) if is_ours else Replayed(record)
         case Stale():
             return StalePolicy()
         case Refusal():

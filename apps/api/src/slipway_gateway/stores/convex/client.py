@@ -71,6 +71,7 @@ class Functions:
     ) -> None:
         self._call_seconds = call_seconds
         self._closed = False
+        self.sent_again = 0  # calls whose first answer is not known
         self._http = httpx.AsyncClient(
             base_url=url,
             headers={
@@ -106,6 +107,7 @@ class Functions:
                             return await self._once(operation, arguments)
                         except PassingError as error:
                             last = error
+                            self.sent_again += 1
                             raise
         raise last or PassingError(f"{operation}: no answer within {patience_seconds:g} s")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Json, JsonValue, PlainValidator
 from pydantic_core import from_json
 
 from slipway_contracts.execution_event import ExecutionState, ResultRef, SchedulerRef
+from slipway_contracts.fields import Id
 from slipway_contracts.node_policy import NodePolicy
 from slipway_contracts.node_protocol import Capacity, NodeState
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState
@@ -17,27 +18,29 @@ from slipway_contracts.reads import Projection, TimelineEntry
 from slipway_gateway.ports import NodeRecord, SubmissionRecord
 from slipway_gateway.stores.times import micros, moment
 
-# JavaScript counts microseconds exactly until 2255 and rounds beyond: what is rounded out of the last year stays in it.
-_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
-_LAST_MICROS = micros(_LAST_MOMENT)
+_FIRST_MICROS, _LAST_MICROS = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 
 
 def _whole(value: Any) -> int:
     """Return a number of JavaScript's as the integer it is; 1.0 is one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise ValueError("must be a whole number")
-    return int(value)
+    if type(value) is int or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    raise ValueError("must be a whole number")
 
 
 def _time(value: Any) -> datetime:
-    return moment(min(_whole(value), _LAST_MICROS))
+    """Return a time; JavaScript rounds microseconds after 2255, and what it rounds out of the last year stays in it."""
+    told = _whole(value)
+    if told < _FIRST_MICROS:
+        raise ValueError("must be in the years 1 to 9999")
+    return moment(min(told, _LAST_MICROS))
 
 
 def _result(value: Any) -> ResultRef:
     """Return a result, whose summary is told as text."""
-    told = dict(value)
-    if "summary" in told:
-        told["summary"] = from_json(told["summary"])
+    if not isinstance(value, dict) or not isinstance(value.get("summary", ""), str):
+        raise ValueError("must be a result with its summary as text")  # noqa: TRY004 - the validator's exception
+    told = {**value, "summary": from_json(value["summary"])} if "summary" in value else value
     return ResultRef.model_validate(told)
 
 
@@ -55,8 +58,8 @@ class Answer(BaseModel):
 class Node(Answer):
     """A node."""
 
-    management_node_id: str
-    tenant_id: str
+    management_node_id: Id
+    tenant_id: Id
     node_name: str
     state: NodeState
     public_key: str
@@ -77,16 +80,16 @@ class Node(Answer):
 class Submission(Answer):
     """A submission."""
 
-    submission_id: str
-    tenant_id: str
-    workspace_id: str
-    job_id: str
+    submission_id: Id
+    tenant_id: Id
+    workspace_id: Id
+    job_id: Id
     attempt: Whole
     idempotency_key: str
     intent_sha256: str
-    management_node_id: str
+    management_node_id: Id
     accepted_at: Time
-    trace_id: str
+    trace_id: Id
 
     def record(self) -> SubmissionRecord:
         """Return it as the port has it."""
@@ -96,26 +99,26 @@ class Submission(Answer):
 class _Evidence(Answer):
     """What an execution leaves behind, in a projection and a timeline row alike."""
 
-    job_id: str
-    submission_id: str
+    job_id: Id
+    submission_id: Id
     attempt: Whole
     projection_state: ProjectionState
     source_execution_state: ExecutionState | None = None
-    execution_id: str | None = None
+    execution_id: Id | None = None
     scheduler_ref: SchedulerRef | None = None
     result_ref: Result | None = None
     failure: ProjectionFailure | None = None
     display_message: str | None = None
     change: Whole
-    trace_id: str
+    trace_id: Id
 
 
 class JobProjection(_Evidence):
     """A job's projection."""
 
-    tenant_id: str
-    workspace_id: str
-    management_node_id: str
+    tenant_id: Id
+    workspace_id: Id
+    management_node_id: Id
     cancel_requested_at: Time | None = None
     submitted_at: Time
     updated_at: Time
@@ -131,7 +134,7 @@ class Entry(_Evidence):
     """A row of a job's timeline."""
 
     kind: str
-    projection_event_id: str
+    projection_event_id: Id
     synthesized: bool
     occurred_at: Time
     recorded_at: Time

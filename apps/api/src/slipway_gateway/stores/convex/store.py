@@ -89,7 +89,7 @@ class ConvexProductStore:
             {each.command.management_node_id for each in new},
             self._asking.ask("create-submissions", answers.Submitted, asked),
         )
-        return [answers.submit_verdict(each) for each in _one_for_each(told.verdicts, new)]
+        return list(map(answers.submit_verdict, new, _one_for_each(told.verdicts, new)))
 
     async def apply_projection_updates(
         self,
@@ -145,12 +145,13 @@ class ConvexProductStore:
         if self._wakeups.is_quiet(claim):
             return Leased(())
         node_id = claim.management_node_id
-        arrivals = self._wakeups.arrivals(node_id)
+        arrivals, sent_again = self._wakeups.arrivals(node_id), self._functions.sent_again
+        told = None
         try:
             told = await self._asking.of_node("lease-commands", answers.LEASED, node_id, requests.flat(claim))
-        except BaseException:
-            self._wakeups.gave(claim)  # the answer is lost, but what it gave may be out
-            raise
+        finally:
+            if told is None or sent_again != self._functions.sent_again:
+                self._wakeups.gave(claim)  # an answer was lost, and what it gave may be out
         if isinstance(told, answers.Refusal):
             return self._refused(told, node_id)
         self._wakeups.leased(claim, arrivals, len(told.commands))
