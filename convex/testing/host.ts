@@ -44,6 +44,9 @@ export class TestingHost {
         this.faults.clear();
         await this.store.reset();
         return Response.json({});
+      case "/testing/heal":
+        this.faults.clear();
+        return Response.json({});
       case "/testing/fault":
         return this.inject(call.body);
       default:

@@ -1,9 +1,10 @@
 /** A product's cancel (docs/contracts/cancel-job-command.md). */
+import type { Doc } from "../_generated/dataModel";
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, cancelJob } from "../wire/operations";
 import { refused } from "./agents";
 import { audit, jobRow, Ledger, type JobRow } from "./ledger";
-import { projectionOfJob } from "./lookups";
+import { commandOf, projectionOfJob, submissionOf } from "./lookups";
 
 type Request = Args<typeof cancelJob>;
 type Answered = Answer<typeof cancelJob>;
@@ -15,6 +16,8 @@ export async function cancel(db: DatabaseWriter, request: Request): Promise<Answ
   if (request.submission_id !== undefined && request.submission_id !== found.submission_id) {
     return refused("submission_superseded", `the job's current submission is ${found.submission_id}`);
   }
+  const before = await commandOf(db, request.command_id);
+  if (before !== null && before.submission_id !== found.submission_id) return await recordedBefore(db, before, request);
   const row = jobRow(found);
   switch (found.projection_state) {
     case "queued":
@@ -29,6 +32,17 @@ export async function cancel(db: DatabaseWriter, request: Request): Promise<Answ
   }
 }
 
+/** Answer a cancel that was delivered again after its job was submitted anew: that submission is not meant. */
+async function recordedBefore(
+  db: DatabaseReader,
+  { submission_id, management_node_id }: Doc<"commands">,
+  { requested_at }: Request,
+): Promise<Answered> {
+  const submission = await submissionOf(db, submission_id);
+  const projection_state = submission?.closed_state ?? "cancelled";
+  return { verdict: "recorded", submission_id, projection_state, requested_at, management_node_id };
+}
+
 function recorded({ fields }: JobRow): Answered {
   const { submission_id, projection_state, management_node_id, cancel_requested_at, updated_at } = fields;
   const requested_at = cancel_requested_at ?? updated_at;
@@ -41,15 +55,16 @@ async function record(db: DatabaseWriter, request: Request, row: JobRow): Promis
   const at = request.requested_at;
   const moment = { occurred_at: at, recorded_at: at, trace_id: request.trace_id };
   const ledger = await Ledger.of(db, [fields]);
+  const command = { command_id: request.command_id, management_node_id, submission_id, kind: "cancel" as const };
   fields.cancel_requested_at = at;
   if (fields.source_execution_state !== undefined || (await wasAcked(db, submission_id))) {
-    const { command_id } = request;
-    await db.insert("commands", { command_id, management_node_id, submission_id, kind: "cancel", state: "pending" });
+    await db.insert("commands", { ...command, state: "pending" });
     await ledger.told(row, "cancel_requested", moment);
   } else {
     fields.projection_state = "cancelled";
     await ledger.told(row, "cancelled", moment);
     ledger.closed(row, at);
+    await db.insert("commands", { ...command, state: "dropped" }); // for nobody: by it a repeat is known
   }
   await ledger.write();
   const actor = request.requested_by;

@@ -12,7 +12,7 @@ import {
   type leasedCommand,
 } from "../wire/operations";
 import { fenced } from "./agents";
-import { each, intentOf, submissionOf } from "./lookups";
+import { commandOf, each, intentOf, submissionOf } from "./lookups";
 import { given, submissionRecord } from "./records";
 
 type Claim = Args<typeof hasCommands>;
@@ -98,11 +98,7 @@ export async function ack(db: DatabaseWriter, of: Args<typeof ackCommands>): Pro
   const commands = await each(
     of.command_ids,
     (id) => id,
-    (id) =>
-      db
-        .query("commands")
-        .withIndex("by_command_id", (q) => q.eq("command_id", id))
-        .unique(),
+    (id) => commandOf(db, id),
   );
   for (const command of commands.values()) {
     if (command === null || !isHeld(command, of.management_node_id) || command.state === "done") continue;

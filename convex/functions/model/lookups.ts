@@ -39,6 +39,13 @@ export async function intentOf(db: DatabaseReader, submissionId: string): Promis
     .unique();
 }
 
+export async function commandOf(db: DatabaseReader, commandId: string): Promise<Doc<"commands"> | null> {
+  return await db
+    .query("commands")
+    .withIndex("by_command_id", (q) => q.eq("command_id", commandId))
+    .unique();
+}
+
 /** Which job of whose. */
 export interface JobKey extends Scope {
   job_id: string;

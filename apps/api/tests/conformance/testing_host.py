@@ -1,4 +1,4 @@
-"""Our Convex functions in a process of their own, on the stand-in that convex/testing is: the true functions, the true wire."""
+"""Our Convex functions in a process of their own, on the stand-in of convex/testing: true functions, true wire."""
 
 import os
 import signal
@@ -47,6 +47,10 @@ class TestingHost:
         """Let the next call of ``operation``, or the next ``times``, meet a fault."""
         told = {"kind": kind, "operation": operation, **fault}
         httpx.post(f"{self.url}/testing/fault", json=told, timeout=30).raise_for_status()
+
+    def heal(self) -> None:
+        """Take back the faults that were not met."""
+        httpx.post(f"{self.url}/testing/heal", timeout=30).raise_for_status()
 
     async def opened(self, *, sole_gateway: bool = False, call_seconds: float = CALL_SECONDS) -> ConvexProductStore:
         access = Access(SecretStr(SECRET), sole_gateway=sole_gateway, allow_testing_store=True)
