@@ -87,9 +87,14 @@ describe("a request", () => {
     expect(full.code).toBe("invalid_request");
   });
 
-  test("of more than 12 MiB is too large", async () => {
-    const problem = await problemOf(await world.send("check", JSON.stringify("x".repeat(12 * 1024 * 1024))));
-    expect(problem.code).toBe("payload_too_large");
+  test.each([
+    ["check", 12],
+    ["apply-projection-updates", 6],
+  ])("to %s of more than %i MiB is too large", async (operation, mebibytes) => {
+    const full = "é".repeat((mebibytes * 1024 * 1024) / 2 - 1);
+    const over = await problemOf(await world.send(operation, JSON.stringify(`${full}x`)));
+    expect([over.status, over.code]).toEqual([413, "payload_too_large"]);
+    expect((await problemOf(await world.send(operation, JSON.stringify(full)))).code).toBe("invalid_request");
   });
 });
 

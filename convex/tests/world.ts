@@ -16,7 +16,7 @@ export const SCOPE = { tenant_id: "acme", workspace_id: "lab" };
 type Body = Record<string, unknown>;
 
 export class World {
-  readonly convex: TestConvex<typeof schema> = convexTest(schema, modules);
+  readonly convex: TestConvex<typeof schema> = convexTest({ schema, modules, transactionLimits: true });
   private numbers = 0;
 
   id(noun: string): string {
