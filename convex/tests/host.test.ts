@@ -145,7 +145,8 @@ describe("a page", () => {
   test("is read with the identity in the token", async () => {
     const { job_id } = await world.submit(node);
     const args = { workspace_id: "lab", job_id };
-    expect(await query("pages:job", args, ada)).toMatchObject({ status: "success", value: { job_id, submitted_at: T0 } });
+    const shown = { job_id, submitted_at: T0 };
+    expect(await query("pages:job", args, ada)).toMatchObject({ status: "success", value: shown });
     const spy = token({ iss: "issuer", sub: "spy", tenant_id: "umbrella", workspace_ids: ["lab"] });
     expect(await query("pages:job", args, spy)).toMatchObject({ status: "success", value: null });
     expect(await query("pages:job", args)).toMatchObject({ status: "error", errorData: { code: "unauthorized" } });

@@ -174,6 +174,7 @@ describe("what a function throws", () => {
       "record-heartbeat": { ...world.beat(node), received_at: T0 + SECOND, public_key: "older" },
       "lease-commands": { ...agent, max_commands: 1, expires_at: T0 + SECOND },
       "ack-commands": { ...agent, command_ids: [] },
+      "apply-projection-updates": { ...world.application(node), public_key: "older" },
       "announce-key": { management_node_id: node, next_public_key: "next", now: T0, public_key: "older" },
     };
     const before = await world.call("find-node", { management_node_id: node });

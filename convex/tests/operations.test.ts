@@ -77,7 +77,8 @@ describe("commands", () => {
   const has = async (change: object = {}) => await world.call("has-commands", { ...agent(), ...change });
   const lease = async () => {
     const claim = { ...agent(), max_commands: 100, expires_at: T0 + SECOND };
-    return (await world.call<{ commands: { command_id: string; command: string }[] }>("lease-commands", claim)).commands;
+    type Leased = { commands: { command_id: string; command: string }[] };
+    return (await world.call<Leased>("lease-commands", claim)).commands;
   };
 
   test("given in one transaction are leased in its order, each as it was sent", async () => {
@@ -112,6 +113,16 @@ describe("commands", () => {
     expect(await has()).toEqual({ waiting: false });
     for (const journal_id of ["a", "z"]) expect(await has({ journal_id })).toEqual({ waiting: true });
   });
+});
+
+test("a cancel tells the node that is to hear of it, and every refusal whether waiting may cure it", async () => {
+  const cancel = { ...SCOPE, command_id: "cancel", requested_by: "ada", requested_at: T0, trace_id: "trace" };
+  expect(await world.call("cancel-job", { ...cancel, job_id: record.job_id })).toEqual({
+    ...{ verdict: "recorded", submission_id: record.submission_id, projection_state: "cancelled" },
+    ...{ requested_at: T0, management_node_id: node },
+  });
+  const refused = await world.call("cancel-job", { ...cancel, job_id: "unknown" });
+  expect(refused).toMatchObject({ verdict: "refused", code: "job_not_found", gap: false });
 });
 
 describe("a page of jobs", () => {

@@ -105,7 +105,8 @@ test("a timeline is told as the gateway tells it", async () => {
 test("a node is shown without its keys", async () => {
   const [shown] = await PAGES.nodes(as(ADA));
   expect(shown).toMatchObject({ management_node_id: node, state: "active", last_seen_at: T0 });
-  for (const secret of ["public_key", "next_public_key", "epoch", "tenant_id"]) expect(shown).not.toHaveProperty(secret);
+  const hidden = ["public_key", "next_public_key", "epoch", "tenant_id"];
+  for (const field of hidden) expect(shown).not.toHaveProperty(field);
 });
 
 test("jobs come newest first, page by page, and in one state if one is named", async () => {

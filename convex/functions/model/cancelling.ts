@@ -1,9 +1,9 @@
 /** A product's cancel (docs/contracts/cancel-job-command.md). */
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, cancelJob } from "../wire/operations";
-import { refused } from "./agents";
 import { audit, jobRow, Ledger, type JobRow } from "./ledger";
 import { projectionOfJob } from "./lookups";
+import { refused } from "./refusing";
 
 type Request = Args<typeof cancelJob>;
 type Answered = Answer<typeof cancelJob>;
@@ -30,8 +30,9 @@ export async function cancel(db: DatabaseWriter, request: Request): Promise<Answ
 }
 
 function recorded({ fields }: JobRow): Answered {
-  const { submission_id, projection_state, cancel_requested_at, updated_at } = fields;
-  return { verdict: "recorded", submission_id, projection_state, requested_at: cancel_requested_at ?? updated_at };
+  const { submission_id, projection_state, cancel_requested_at, updated_at, management_node_id } = fields;
+  const requested_at = cancel_requested_at ?? updated_at;
+  return { verdict: "recorded", submission_id, projection_state, requested_at, management_node_id };
 }
 
 async function record(db: DatabaseWriter, request: Request, row: JobRow): Promise<void> {

@@ -52,7 +52,7 @@ export const createSubmissions = {
 export const updateVerdict = v.union(
   v.object({ verdict: v.literal("applied") }),
   v.object({ verdict: v.literal("duplicate") }),
-  refused.extend({ gap: v.boolean() }),
+  refused,
 );
 export const applyProjectionUpdates = {
   args: {
@@ -60,6 +60,7 @@ export const applyProjectionUpdates = {
     updates: v.array(update),
     received_at: v.number(),
     synthesize_running: v.boolean(),
+    ...verifiedKey,
   },
   returns: v.object({ verdicts: v.array(updateVerdict) }),
 };
@@ -159,6 +160,7 @@ export const cancelJob = {
       submission_id: v.string(),
       projection_state: projectionState,
       requested_at: v.number(),
+      management_node_id: v.string(),
     }),
     refused,
   ),
