@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     environment: "edge-runtime", // what the functions run in: no Node.js
-    testTimeout: 60_000, // convex-test scans its tables, and the machine may be busy
+    testTimeout: 120_000, // convex-test scans its tables, and the machine may be busy
     include: ["tests/**/*.test.ts"],
     server: { deps: { inline: ["convex-test"] } },
   },

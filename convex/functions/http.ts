@@ -17,40 +17,36 @@ import { isAuthorized } from "./wire/secrets";
 
 export const PREFIX = "/slipway/v1/";
 /** A batch of commands has at most 8 MiB, and its envelope some more; Convex takes arguments of 16 MiB. */
-const BODY_MAX_CHARACTERS = 12 * 1024 * 1024;
+const BODY_MAX_BYTES = 12 * 1024 * 1024;
+/** An update is written twice, in its row and its projection, and a transaction writes at most 16 MiB. */
+const UPDATES_MAX_BYTES = 6 * 1024 * 1024;
 /** What Convex itself refuses (a conflict that outlived its retries, overload) comes as JSON with a code of its own. */
 const CONVEX_REFUSAL = /^\s*\{\s*"code"|OptimisticConcurrencyControlFailure|TooManyConcurrent|Overloaded/;
 
 type Body = Record<string, Value>;
 type Runner = Pick<GenericActionCtx<GenericDataModel>, "runQuery" | "runMutation">;
+/** Most items of the named list, and most bytes of the whole body. */
+type Limit = [list: string, items: number, bytes?: number];
 interface Route {
   body: GenericValidator;
-  /** Most items of the named list. */
-  limit: [list: string, most: number] | undefined;
+  limit: Limit | undefined;
   run: (ctx: Runner, body: Body) => Promise<unknown>;
 }
 
-function query(
-  of: wire.Operation,
-  run: FunctionReference<"query", "internal">,
-  limit?: Route["limit"],
-): Route {
+function query(of: wire.Operation, run: FunctionReference<"query", "internal">, limit?: Limit): Route {
   return { body: v.object(of.args), limit, run: (ctx, body) => ctx.runQuery(run, body) };
 }
 
-function mutation(
-  of: wire.Operation,
-  run: FunctionReference<"mutation", "internal">,
-  limit?: Route["limit"],
-): Route {
+function mutation(of: wire.Operation, run: FunctionReference<"mutation", "internal">, limit?: Limit): Route {
   return { body: v.object(of.args), limit, run: (ctx, body) => ctx.runMutation(run, body) };
 }
 
+const UPDATES: Limit = ["updates", wire.UPDATES_MAX, UPDATES_MAX_BYTES];
 const { submissions, projections, nodes, commands, jobs, deployment } = internal;
 export const ROUTES: Record<string, Route> = {
   "submission-contexts": query(wire.submissionContexts, submissions.contexts, ["keys", wire.SUBMISSIONS_MAX]),
   "create-submissions": mutation(wire.createSubmissions, submissions.create, ["submissions", wire.SUBMISSIONS_MAX]),
-  "apply-projection-updates": mutation(wire.applyProjectionUpdates, projections.apply, ["updates", wire.UPDATES_MAX]),
+  "apply-projection-updates": mutation(wire.applyProjectionUpdates, projections.apply, UPDATES),
   "create-join-token": mutation(wire.createJoinToken, nodes.createJoinToken),
   "enroll-node": mutation(wire.enrollNode, nodes.enroll),
   "find-node": query(wire.findNode, nodes.find),
@@ -82,9 +78,10 @@ export async function answer(ctx: Runner, request: Request): Promise<Response> {
   if (request.method !== "POST") {
     return problem("method_not_allowed", "an operation is a POST", { headers: { Allow: "POST" } });
   }
-  const text = await request.text();
-  if (text.length > BODY_MAX_CHARACTERS) return problem("payload_too_large", "the body is over 12 MiB");
-  return await run(ctx, route, text);
+  const bytes = await request.arrayBuffer();
+  const most = route.limit?.[2] ?? BODY_MAX_BYTES;
+  if (bytes.byteLength > most) return problem("payload_too_large", `the body is over ${most} bytes`);
+  return await run(ctx, route, new TextDecoder().decode(bytes));
 }
 
 async function run(ctx: Runner, route: Route, text: string): Promise<Response> {

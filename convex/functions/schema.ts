@@ -69,7 +69,7 @@ export default defineSchema({
   })
     .index("by_command_id", ["command_id"])
     .index("by_submission_id", ["submission_id"])
-    // eslint-disable-next-line @convex-dev/no-duplicate-indexes -- in the order of creation, as none of those below
+    // eslint-disable-next-line @convex-dev/no-duplicate-indexes -- the only one in the order of creation
     .index("by_state", ["management_node_id", "state"])
     .index("by_lease_end", ["management_node_id", "state", "lease_expires_at"])
     .index("by_lease_epoch", ["management_node_id", "state", "lease_epoch"])

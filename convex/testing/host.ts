@@ -35,7 +35,9 @@ export class TestingHost {
   }
 
   private async answer(call: Call): Promise<Response | undefined> {
-    if (call.path.startsWith(PREFIX)) return await this.faulty(call.path.slice(PREFIX.length), () => this.store.act(call));
+    if (call.path.startsWith(PREFIX)) {
+      return await this.faulty(call.path.slice(PREFIX.length), () => this.store.act(call));
+    }
     if (call.method !== "POST") return new Response(null, { status: 404 });
     switch (call.path) {
       case "/api/query":

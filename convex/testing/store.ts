@@ -1,4 +1,4 @@
-/** The true functions on convex-test: in memory, one call at a time, and gone with the process. */
+/** The true functions on convex-test: in memory, one call at a time, within Convex's limits of a transaction. */
 import { convexTest, type TestConvex } from "convex-test";
 import { makeFunctionReference, type UserIdentity } from "convex/server";
 import { ConvexError, convexToJson, type Value } from "convex/values";
@@ -17,13 +17,13 @@ export interface Call {
 type Claims = Partial<UserIdentity> & { sub: string; iss: string };
 
 export class TestStore {
-  private convex: TestConvex<typeof schema> = convexTest(schema, modules);
+  private convex: TestConvex<typeof schema> = convexTest({ schema, modules, transactionLimits: true });
   private last: Promise<unknown> = Promise.resolve();
 
   /** Forget everything. */
   async reset(): Promise<void> {
     await this.alone(() => {
-      this.convex = convexTest(schema, modules);
+      this.convex = convexTest({ schema, modules, transactionLimits: true });
       return Promise.resolve();
     });
   }

@@ -67,7 +67,8 @@ describe("ids", () => {
 
 describe("fold", () => {
   test.each(foldVectors.cases)("$name", async (told) => {
-    const receipts = new Map(Object.entries<object>(told.receipts).map(([id, receipt]) => [id, read(receipt) as Receipt]));
+    const written = Object.entries<object>(told.receipts);
+    const receipts = new Map(written.map(([id, receipt]) => [id, read(receipt) as Receipt]));
     const updates = told.updates as unknown as Proposed[];
     const folded = await fold(read(told.standing) as Standing, receipts, updates, told.synthesize_running);
     const verdicts = folded.verdicts.map((verdict) =>

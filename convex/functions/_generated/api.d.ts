@@ -28,6 +28,7 @@ import type * as model_lookups from "../model/lookups.js";
 import type * as model_projecting from "../model/projecting.js";
 import type * as model_reading from "../model/reading.js";
 import type * as model_records from "../model/records.js";
+import type * as model_refusing from "../model/refusing.js";
 import type * as model_revoking from "../model/revoking.js";
 import type * as model_submitting from "../model/submitting.js";
 import type * as model_tending from "../model/tending.js";
@@ -66,6 +67,7 @@ declare const fullApi: ApiFromModules<{
   "model/projecting": typeof model_projecting;
   "model/reading": typeof model_reading;
   "model/records": typeof model_records;
+  "model/refusing": typeof model_refusing;
   "model/revoking": typeof model_revoking;
   "model/submitting": typeof model_submitting;
   "model/tending": typeof model_tending;

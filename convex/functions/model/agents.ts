@@ -4,13 +4,10 @@ import type { Doc } from "../_generated/dataModel";
 import type { DatabaseReader } from "../_generated/server";
 import type { Refused } from "../wire/types";
 import { nodeOf } from "./lookups";
+import { refused } from "./refusing";
 
 /** What the gateway is told by an HTTP error and no value; nothing of the transaction is written. */
 export type Fault = { code: "management_node_not_found"; detail: string } | { code: "stale_node"; detail: string };
-
-export function refused(code: string, detail: string): Refused {
-  return { verdict: "refused", code, detail };
-}
 
 /** Return a node that the gateway has found before, since none is ever deleted; throws a fault where there is none. */
 export async function knownNode(db: DatabaseReader, nodeId: string): Promise<Doc<"nodes">> {

@@ -2,9 +2,9 @@
 import type { Doc } from "../_generated/dataModel";
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, cancelJob } from "../wire/operations";
-import { refused } from "./agents";
 import { audit, jobRow, Ledger, type JobRow } from "./ledger";
 import { commandOf, projectionOfJob, submissionOf } from "./lookups";
+import { refused } from "./refusing";
 
 type Request = Args<typeof cancelJob>;
 type Answered = Answer<typeof cancelJob>;
@@ -44,7 +44,7 @@ async function recordedBefore(
 }
 
 function recorded({ fields }: JobRow): Answered {
-  const { submission_id, projection_state, management_node_id, cancel_requested_at, updated_at } = fields;
+  const { submission_id, projection_state, cancel_requested_at, updated_at, management_node_id } = fields;
   const requested_at = cancel_requested_at ?? updated_at;
   return { verdict: "recorded", submission_id, projection_state, requested_at, management_node_id };
 }

@@ -2,9 +2,10 @@
 import type { Doc } from "../_generated/dataModel";
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, createJoinToken, enrollNode } from "../wire/operations";
-import { knownNode, refused } from "./agents";
+import { knownNode } from "./agents";
 import { audit } from "./ledger";
 import { given, nodeRecord } from "./records";
+import { refused } from "./refusing";
 
 /** Store a join token's hash; a second call is the first one's, whose answer was lost. */
 export async function createToken(db: DatabaseWriter, token: Args<typeof createJoinToken>): Promise<void> {

@@ -4,8 +4,9 @@
  * The same decisions as packages/contracts/src/slipway_contracts/lifecycle.py, held together by the golden vectors
  * beside it. A store reads one submission's standing and receipts, calls `fold`, and writes what it returns.
  */
-import type { ExecutionState, ProjectionState, Update } from "../wire/types";
+import type { ExecutionState, ProjectionState, Refused, Update } from "../wire/types";
 import { eventIdFor, projectionEventIdFor } from "./ids";
+import { refused } from "./refusing";
 
 /** What one proposed execution state is to the standing one. */
 export type Step = "advance" | "gap" | "regression";
@@ -117,29 +118,23 @@ export interface Standing {
   current: boolean;
 }
 
-export interface RefusedUpdate {
-  verdict: "refused";
-  code: string;
-  detail: string;
-  gap: boolean;
-}
-export type Verdict = { verdict: "applied" } | { verdict: "duplicate" } | RefusedUpdate;
+export type Verdict = { verdict: "applied" } | { verdict: "duplicate" } | Refused;
 
 /** What a submission's later updates in a call are answered once one of them was refused. */
-export const AFTER_REFUSAL: RefusedUpdate = transition("an earlier event of this submission was refused", true);
+export const AFTER_REFUSAL: Refused = transition("an earlier event of this submission was refused", true);
 
 /** Judge one update against its submission's standing and the receipt of the same id, if there is one. */
 export function judge(standing: Standing, receipt: Receipt | undefined, update: Proposed): Verdict {
   if (receipt !== undefined) {
     if (isSame(receipt, receiptOf(update))) return { verdict: "duplicate" };
-    return refusal("projection_event_id_conflict", "this id was used before with another state or reference");
+    return refused("projection_event_id_conflict", "this id was used before with another state or reference");
   }
   const state = update.source_execution_state;
   if (update.attempt !== standing.attempt) {
-    return refusal("invalid_projection_update", `attempt is ${standing.attempt}, not ${update.attempt}`);
+    return refused("invalid_projection_update", `attempt is ${standing.attempt}, not ${update.attempt}`);
   }
   if (projectionOf(state) !== update.projection_state) {
-    return refusal("invalid_projection_update", `${state} never projects to ${update.projection_state}`);
+    return refused("invalid_projection_update", `${state} never projects to ${update.projection_state}`);
   }
   if (!standing.current || isTerminal(standing.projection_state)) {
     return transition(`the submission is ${standing.projection_state}, which absorbs`);
@@ -169,12 +164,8 @@ function renaming(standing: Standing, update: Proposed): string | undefined {
   return undefined;
 }
 
-function refusal(code: string, detail: string): RefusedUpdate {
-  return { verdict: "refused", code, detail, gap: false };
-}
-
-function transition(detail: string, gap = false): RefusedUpdate {
-  return { verdict: "refused", code: "invalid_projection_transition", detail, gap };
+function transition(detail: string, gap = false): Refused {
+  return refused("invalid_projection_transition", detail, gap);
 }
 
 function advanced(standing: Standing, update: Proposed): Standing {
@@ -242,7 +233,7 @@ function skipsRunning(standing: Standing, verdict: Verdict): boolean {
 function filledIn(running: Proposed, known: ReadonlyMap<string, Receipt>, update: Proposed): Verdict {
   const id = running.projection_event_id;
   if (known.has(id) || id === update.projection_event_id) {
-    return refusal("projection_event_id_conflict", "the id of the skipped running was used for another event");
+    return refused("projection_event_id_conflict", "the id of the skipped running was used for another event");
   }
   return { verdict: "applied" };
 }

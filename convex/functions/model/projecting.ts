@@ -2,11 +2,12 @@
 import type { Doc } from "../_generated/dataModel";
 import type { DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, applyProjectionUpdates } from "../wire/operations";
-import type { Update } from "../wire/types";
+import type { Refused, Update } from "../wire/types";
 import { checkKey } from "./agents";
 import { Ledger, jobRow, type JobRow } from "./ledger";
-import { AFTER_REFUSAL, fold, receiptOf, type Receipt, type RefusedUpdate, type Standing, type Verdict } from "./lifecycle";
+import { AFTER_REFUSAL, fold, receiptOf, type Receipt, type Standing, type Verdict } from "./lifecycle";
 import { each, nodeOf, projectionOfJob, receiptRow, submissionOf, textOf } from "./lookups";
+import { refused } from "./refusing";
 
 type Application = Args<typeof applyProjectionUpdates>;
 
@@ -25,7 +26,7 @@ export async function apply(
   const node = await nodeOf(db, management_node_id);
   if (node !== null) checkKey(node, application.public_key);
   if (node?.state === "revoked") {
-    return { verdicts: updates.map(() => refusal("forbidden", "the node is revoked")) };
+    return { verdicts: updates.map(() => refused("forbidden", "the node is revoked")) };
   }
   const targets = await targetsOf(db, management_node_id, updates);
   const receipts = await each(
@@ -47,9 +48,11 @@ export async function apply(
 
 /** Find the submissions that are this node's; those of one job share its projection. */
 async function targetsOf(db: DatabaseWriter, nodeId: string, updates: Update[]): Promise<Map<string, Target>> {
-  const found = await each(updates, (update) => update.submission_id, (update) => submissionOf(db, update.submission_id));
-  const own = Array.from(found.values()).filter((each) => each !== null && each.management_node_id === nodeId);
-  const submissions = own as Doc<"submissions">[];
+  const idOf = (update: Update) => update.submission_id;
+  const found = await each(updates, idOf, (update) => submissionOf(db, idOf(update)));
+  const submissions = Array.from(found.values())
+    .filter((of) => of !== null)
+    .filter((of) => of.management_node_id === nodeId);
   const jobText = (of: Doc<"submissions">) => textOf(of.tenant_id, of.workspace_id, of.job_id);
   const rows = await each(submissions, jobText, async (of) => {
     const projection = await projectionOfJob(db, of);
@@ -73,7 +76,7 @@ async function judged(
   application: Application,
 ): Promise<Verdict[]> {
   const contradictions = updates.map((update) => contradiction(submission, update));
-  const first = contradictions.findIndex((refused) => refused !== undefined);
+  const first = contradictions.findIndex((found) => found !== undefined);
   const sound = updates.slice(0, first < 0 ? updates.length : first);
   const proposed = sound.map((update) => ({ ...update, attempt: update.attempt ?? submission.attempt }));
   const folded = await fold(
@@ -84,17 +87,17 @@ async function judged(
   );
   for (const write of folded.writes) ledger.advanced(row, write, application.received_at);
   const rest = updates.slice(sound.length).map(() => AFTER_REFUSAL);
-  const refused = contradictions[first];
-  if (refused !== undefined && folded.verdicts.at(-1)?.verdict !== "refused") rest[0] = refused;
+  const contradicted = contradictions[first];
+  if (contradicted !== undefined && folded.verdicts.at(-1)?.verdict !== "refused") rest[0] = contradicted;
   return [...folded.verdicts, ...rest];
 }
 
-function contradiction(submission: Doc<"submissions">, update: Update): RefusedUpdate | undefined {
+function contradiction(submission: Doc<"submissions">, update: Update): Refused | undefined {
   if (update.tenant_id !== submission.tenant_id || update.workspace_id !== submission.workspace_id) {
-    return refusal("forbidden", "tenant_id and workspace_id are not the submission's");
+    return refused("forbidden", "tenant_id and workspace_id are not the submission's");
   }
   if (update.job_id !== submission.job_id) {
-    return refusal("projection_target_not_found", "the submission is another job's");
+    return refused("projection_target_not_found", "the submission is another job's");
   }
   return undefined;
 }
@@ -102,7 +105,7 @@ function contradiction(submission: Doc<"submissions">, update: Update): RefusedU
 function unknown(updates: Update[]): Verdict[] {
   return updates.map((update, index) =>
     index === 0
-      ? refusal("projection_target_not_found", `this node has no submission ${update.submission_id}`)
+      ? refused("projection_target_not_found", `this node has no submission ${update.submission_id}`)
       : AFTER_REFUSAL,
   );
 }
@@ -144,8 +147,4 @@ function bySubmission(updates: Update[]): Map<string, number[]> {
 
 function receiptText(update: Update): string {
   return textOf(update.tenant_id, update.workspace_id, update.projection_event_id);
-}
-
-function refusal(code: string, detail: string): RefusedUpdate {
-  return { verdict: "refused", code, detail, gap: false };
 }

@@ -2,12 +2,20 @@
 import type { Infer } from "convex/values";
 import type { Doc } from "../_generated/dataModel";
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
-import type { Answer, Args, createSubmissions, newSubmission, submissionContexts, submitVerdict } from "../wire/operations";
+import type {
+  Answer,
+  Args,
+  createSubmissions,
+  newSubmission,
+  submissionContexts,
+  submitVerdict,
+} from "../wire/operations";
 import type { Scope, Submission } from "../wire/types";
 import { Ledger, jobRow, type JobRow } from "./ledger";
 import { isTerminal } from "./lifecycle";
 import { each, nodeOf, projectionOfJob, submissionUnderKey, textOf, type JobKey } from "./lookups";
 import { given, nodeRecord, submissionRecord } from "./records";
+import { refused } from "./refusing";
 
 type NewSubmission = Infer<typeof newSubmission>;
 type Verdict = Infer<typeof submitVerdict>;
@@ -145,10 +153,6 @@ function queued(record: Submission): JobRow["fields"] {
     change: 0,
     submitted_change: 0,
   };
-}
-
-function refused(code: string, detail: string): Verdict {
-  return { verdict: "refused", code, detail };
 }
 
 function found<From, To>(docs: Map<string, From | null>, read: (doc: From) => To): Map<string, To> {

@@ -2,10 +2,11 @@
 import type { DatabaseWriter } from "../_generated/server";
 import type { announceKey, Answer, Args, promoteKey, recordHeartbeat, setDraining } from "../wire/operations";
 import type { Node } from "../wire/types";
-import { checkKey, fencedBy, knownNode, refused } from "./agents";
+import { checkKey, fencedBy, knownNode } from "./agents";
 import { audit } from "./ledger";
 import { nodeOf } from "./lookups";
 import { nodeRecord } from "./records";
+import { refused } from "./refusing";
 
 type Heartbeat = Args<typeof recordHeartbeat>;
 

@@ -52,7 +52,7 @@ export const createSubmissions = {
 export const updateVerdict = v.union(
   v.object({ verdict: v.literal("applied") }),
   v.object({ verdict: v.literal("duplicate") }),
-  refused.extend({ gap: v.boolean() }),
+  refused,
 );
 export const applyProjectionUpdates = {
   args: {

@@ -129,7 +129,12 @@ export const entry = v.object({
   trace_id: v.string(),
 });
 
-export const refused = v.object({ verdict: v.literal("refused"), code: v.string(), detail: v.string() });
+export const refused = v.object({
+  verdict: v.literal("refused"),
+  code: v.string(),
+  detail: v.string(),
+  gap: v.boolean(),
+});
 
 export type ExecutionState = Infer<typeof executionState>;
 export type ProjectionState = Infer<typeof projectionState>;
