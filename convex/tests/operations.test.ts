@@ -62,6 +62,22 @@ describe("updates", () => {
     ]);
   });
 
+  test("under an id that another submission took in the same call are a conflict", async () => {
+    const [accepted] = await life();
+    const other = await world.submit(node);
+    const borrowed = { ...(await world.update(other, "accepted")), projection_event_id: accepted.projection_event_id };
+    expect(await verdicts(node, accepted, borrowed)).toEqual(["applied", ["projection_event_id_conflict", false]]);
+  });
+
+  test("that skip running are a conflict where an earlier call gave its id away", async () => {
+    const [accepted, running] = await life();
+    const { projection_event_id } = running;
+    expect(await verdicts(node, { ...accepted, projection_event_id })).toEqual(["applied"]);
+    const application = world.application(node, await world.update(record, "completed"));
+    const answer = await world.call("apply-projection-updates", { ...application, synthesize_running: true });
+    expect(answer).toMatchObject({ verdicts: [{ verdict: "refused", code: "projection_event_id_conflict" }] });
+  });
+
   test("of a revoked node are all forbidden", async () => {
     const [accepted, running] = await life();
     await world.call("revoke-node", { management_node_id: node, by: "admin", now: T0, trace_id: "trace" });

@@ -27,6 +27,7 @@ import type * as model_lifecycle from "../model/lifecycle.js";
 import type * as model_lookups from "../model/lookups.js";
 import type * as model_projecting from "../model/projecting.js";
 import type * as model_reading from "../model/reading.js";
+import type * as model_receipts from "../model/receipts.js";
 import type * as model_records from "../model/records.js";
 import type * as model_refusing from "../model/refusing.js";
 import type * as model_revoking from "../model/revoking.js";
@@ -66,6 +67,7 @@ declare const fullApi: ApiFromModules<{
   "model/lookups": typeof model_lookups;
   "model/projecting": typeof model_projecting;
   "model/reading": typeof model_reading;
+  "model/receipts": typeof model_receipts;
   "model/records": typeof model_records;
   "model/refusing": typeof model_refusing;
   "model/revoking": typeof model_revoking;

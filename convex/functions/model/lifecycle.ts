@@ -238,13 +238,18 @@ function filledIn(running: Proposed, known: ReadonlyMap<string, Receipt>, update
   return { verdict: "applied" };
 }
 
+/** Return the id of the `running` that is filled in before `completed`, where it was skipped. */
+export async function runningIdFor(completed: Pick<Update, "submission_id" | "execution_id">): Promise<string> {
+  const { submission_id, execution_id } = completed;
+  const eventId = await eventIdFor(submission_id, execution_id ?? submission_id, "running");
+  return await projectionEventIdFor(submission_id, eventId);
+}
+
 async function synthesizedRunning(completed: Proposed): Promise<Proposed> {
   const { result_ref: _result, failure: _failure, display_message: _message, ...running } = completed;
-  const executionId = completed.execution_id ?? completed.submission_id;
-  const eventId = await eventIdFor(completed.submission_id, executionId, "running");
   return {
     ...running,
-    projection_event_id: await projectionEventIdFor(completed.submission_id, eventId),
+    projection_event_id: await runningIdFor(completed),
     projection_state: "running",
     source_execution_state: "running",
     synthesized: true,

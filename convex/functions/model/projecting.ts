@@ -5,8 +5,9 @@ import type { Answer, Args, applyProjectionUpdates } from "../wire/operations";
 import type { Refused, Update } from "../wire/types";
 import { checkKey } from "./agents";
 import { Ledger, jobRow, type JobRow } from "./ledger";
-import { AFTER_REFUSAL, fold, receiptOf, type Receipt, type Standing, type Verdict } from "./lifecycle";
-import { each, nodeOf, projectionOfJob, receiptRow, submissionOf, textOf } from "./lookups";
+import { AFTER_REFUSAL, fold, type Standing, type Verdict } from "./lifecycle";
+import { each, nodeOf, projectionOfJob, submissionOf, textOf } from "./lookups";
+import { Receipts } from "./receipts";
 import { refused } from "./refusing";
 
 type Application = Args<typeof applyProjectionUpdates>;
@@ -29,17 +30,14 @@ export async function apply(
     return { verdicts: updates.map(() => refused("forbidden", "the node is revoked")) };
   }
   const targets = await targetsOf(db, management_node_id, updates);
-  const receipts = await each(
-    updates.filter((update) => targets.has(update.submission_id)),
-    receiptText,
-    (update) => receiptRow(db, update, update.projection_event_id),
-  );
+  const own = updates.filter((update) => targets.has(update.submission_id));
+  const receipts = await Receipts.of(db, own, application.synthesize_running);
   const ledger = await Ledger.of(db, Array.from(targets.values(), (target) => target.row.fields));
   const verdicts: Verdict[] = [];
   for (const [submissionId, indices] of bySubmission(updates)) {
-    const own = indices.map((index) => updates[index] as Update);
+    const its = indices.map((index) => updates[index] as Update);
     const target = targets.get(submissionId);
-    const told = target ? await judged(target, own, receipts, ledger, application) : unknown(own);
+    const told = target ? await judged(target, its, receipts, ledger, application) : unknown(its);
     indices.forEach((index, at) => (verdicts[index] = told[at] as Verdict));
   }
   await ledger.write();
@@ -71,7 +69,7 @@ async function targetsOf(db: DatabaseWriter, nodeId: string, updates: Update[]):
 async function judged(
   { submission, row }: Target,
   updates: Update[],
-  receipts: ReadonlyMap<string, Doc<"timeline"> | null>,
+  receipts: Receipts,
   ledger: Ledger,
   application: Application,
 ): Promise<Verdict[]> {
@@ -81,11 +79,14 @@ async function judged(
   const proposed = sound.map((update) => ({ ...update, attempt: update.attempt ?? submission.attempt }));
   const folded = await fold(
     standingOf(submission, row.fields),
-    known(sound, receipts),
+    receipts.known(submission),
     proposed,
     application.synthesize_running,
   );
-  for (const write of folded.writes) ledger.advanced(row, write, application.received_at);
+  for (const write of folded.writes) {
+    receipts.wrote(write);
+    ledger.advanced(row, write, application.received_at);
+  }
   const rest = updates.slice(sound.length).map(() => AFTER_REFUSAL);
   const contradicted = contradictions[first];
   if (contradicted !== undefined && folded.verdicts.at(-1)?.verdict !== "refused") rest[0] = contradicted;
@@ -125,16 +126,6 @@ function standingOf(submission: Doc<"submissions">, fields: JobRow["fields"]): S
   };
 }
 
-/** Return the receipts of these updates; one of another submission is equal to no update's. */
-function known(updates: Update[], rows: ReadonlyMap<string, Doc<"timeline"> | null>): Map<string, Receipt> {
-  const receipts = new Map<string, Receipt>();
-  for (const update of updates) {
-    const row = rows.get(receiptText(update));
-    if (row) receipts.set(update.projection_event_id, row.submission_id === update.submission_id ? receiptOf(row) : {});
-  }
-  return receipts;
-}
-
 function bySubmission(updates: Update[]): Map<string, number[]> {
   const indices = new Map<string, number[]>();
   updates.forEach(({ submission_id }, index) => {
@@ -143,8 +134,4 @@ function bySubmission(updates: Update[]): Map<string, number[]> {
     else own.push(index);
   });
   return indices;
-}
-
-function receiptText(update: Update): string {
-  return textOf(update.tenant_id, update.workspace_id, update.projection_event_id);
 }
