@@ -41,9 +41,11 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
     port
         TCP port; default 8700, 0 picks a free one.
     """
+    from slipway_gateway.app import access
     from slipway_gateway.auth.dev_issuer import is_loopback
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.server import run
+    from slipway_gateway.stores import check_named
 
     settings = _settings(host=host, port=port, data_dir=data_dir)
     if settings.auth_issuer is None and not is_loopback(settings.host):
@@ -53,6 +55,7 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
             "set SLIPWAY_AUTH_ISSUER and SLIPWAY_AUTH_JWKS_FILE",
         )
     try:
+        check_named(settings.store, access(settings))
         code = run(settings)
     except OSError as error:
         fail(UNREACHABLE, f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")

@@ -65,7 +65,6 @@ async def stage(testing_host, call_seconds):
     await store.close()
 
 
-@pytest.mark.idempotency("faults")
 @pytest.mark.parametrize("call_seconds", [PATIENT_SECONDS])
 @pytest.mark.parametrize(("of", "fault"), crossed(PASSING))
 async def test_a_fault_that_passes_is_not_seen(testing_host, stage, of, fault):
@@ -74,7 +73,6 @@ async def test_a_fault_that_passes_is_not_seen(testing_host, stage, of, fault):
     assert await of.stands(stage) == of.standing
 
 
-@pytest.mark.idempotency("faults")
 @pytest.mark.parametrize(("of", "fault"), crossed(LATE))
 async def test_a_call_that_was_given_up_on_loses_and_doubles_nothing(testing_host, stage, of, fault):
     testing_host.inject(operation=of.name, **fault)
@@ -83,7 +81,6 @@ async def test_a_call_that_was_given_up_on_loses_and_doubles_nothing(testing_hos
     assert await of.stands(stage) == of.standing
 
 
-@pytest.mark.idempotency("faults")
 @pytest.mark.parametrize(("of", "fault"), crossed(LASTING))
 async def test_a_fault_that_lasts_is_unavailable_and_the_same_call_later_does_it_once(testing_host, stage, of, fault):
     testing_host.inject(operation=of.name, times=100, **fault)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway_gateway.ports import ProductStore
 from slipway_gateway.stores.access import Access
-from slipway_gateway.stores.convex.address import is_convex
+from slipway_gateway.stores.convex.address import functions_url, is_convex
 
 TIMEOUT_SECONDS = 5.0
 SQLITE_URL_PREFIX = "sqlite:///"
@@ -33,6 +33,15 @@ async def open_store(
     from slipway_gateway.stores.sql.open import open_sqlite_store
 
     return await open_sqlite_store(sqlite_path(url_or_path), busy_timeout_seconds=timeout_seconds)
+
+
+def check_named(url_or_path: str | Path, access: Access = NO_ACCESS) -> None:
+    """Raise ValueError where the store's name or secret can open none; looks at no store."""
+    if is_convex(url_or_path):
+        functions_url(str(url_or_path))
+        access.secret()
+    else:
+        sqlite_path(url_or_path)
 
 
 def migrate(url_or_path: str | Path, access: Access = NO_ACCESS) -> str:

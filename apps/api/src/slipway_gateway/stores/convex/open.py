@@ -2,6 +2,8 @@
 
 import asyncio
 
+import stamina
+
 from slipway_gateway.stores.access import Access
 from slipway_gateway.stores.convex.address import functions_url
 from slipway_gateway.stores.convex.client import Functions
@@ -14,6 +16,9 @@ async def open_convex_store(url: str, access: Access, *, call_seconds: float) ->
     Raises ValueError for a URL, a secret or a test host that does not do, StoreUnavailableError where our functions are
     out of reach or of another version.
     """
+    stamina.instrumentation.set_on_retry_hooks(
+        []
+    )  # what no retry mends is told with its reason; stdout is the caller's
     functions = Functions(functions_url(url), access.secret(), call_seconds=call_seconds)
     store = ConvexProductStore(functions, sole_gateway=access.sole_gateway, allow_testing=access.allow_testing_store)
     try:
