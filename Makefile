@@ -16,7 +16,7 @@ test: ## everything; as root it installs and starts the services that tests need
 check: ## lint, types, layers: Python and TypeScript
 	@scripts/check.sh
 
-contract: ## the two drift checks; both always run
+contract: ## the drift checks; all of them always run
 	@scripts/contract.sh
 
 bench: ## the limits, measured side by side in one run
@@ -26,4 +26,4 @@ faults: ## kill each part at each step of a job on Slurm, and see that nothing i
 	@scripts/bootstrap.sh dev && PYTHONPATH=.:tools:tests/flow:tests/faults:tests/services .venv/bin/python tests/faults/run_faults.py $(ARGS)
 
 clean: ## everything that was installed or run here
-	@rm -rf .venv .tools .slipway node_modules packages/api-client/node_modules
+	@rm -rf .venv .tools .slipway node_modules packages/api-client/node_modules convex/node_modules

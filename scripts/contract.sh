@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The two drift checks, each independent of the other: both run, both report.
+# The drift checks, each independent of the others: all run, all report.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/bootstrap.sh dev && scripts/node_tools.sh || exit 2
@@ -14,4 +14,6 @@ else
     echo 'drift: commit the regenerated packages/api-client/src/generated/schema.ts' >&2
     failed=1
 fi
+echo '== Convex: generated code against the functions'
+pnpm -C convex run --silent drift || failed=1
 exit $failed

@@ -29,6 +29,7 @@ export const CODES = [
   "job_not_found",
   "submission_superseded",
   "job_terminal",
+  "stream_not_supported",
 ] as const;
 
 export type Code = (typeof CODES)[number];

@@ -178,6 +178,13 @@ def test_a_stream_that_stood_again_is_waited_for_anew_though_nothing_was_told(cl
     assert len(outages) == 2
 
 
+def test_a_gateway_whose_store_has_no_streams_is_asked_again_and_again(client, wire, said):
+    wire.on(*TIMELINE, said.ok(said.timeline(said.A)), said.ok(said.timeline(said.A, said.R, said.C)))
+    wire.on("GET", "/api/runtime/jobs/j1/stream", said.problem(Code.STREAM_NOT_SUPPORTED))
+    assert [entry.projection_state for entry in client.watch("j1")][-1] is ProjectionState.SUCCEEDED
+    assert [request.path for request in wire.requests].count("/api/runtime/jobs/j1/stream") == 1
+
+
 def test_a_path_that_is_no_gateways_is_told_at_once(client, wire):
     with pytest.raises(NotFoundError):
         list(client.watch("j1"))

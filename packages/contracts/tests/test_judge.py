@@ -124,6 +124,11 @@ def test_an_update_of_another_attempt_is_invalid(update_of: UpdateOf) -> None:
     assert (refused.code, refused.gap) == (Code.INVALID_PROJECTION_UPDATE, False)
 
 
+def test_an_update_without_an_attempt_is_judged_as_its_submissions(update_of: UpdateOf) -> None:
+    update = update_of(ACCEPTED).model_copy(update={"attempt": None})
+    assert judge(replace(QUEUED, attempt=2), None, update) == Applied(update)
+
+
 def test_an_update_whose_states_contradict_each_other_is_invalid(update_of: UpdateOf) -> None:
     crooked = update_of(RUNNING).model_copy(update={"projection_state": ProjectionState.SUCCEEDED})
     assert refusal(TAKEN, crooked).code is Code.INVALID_PROJECTION_UPDATE

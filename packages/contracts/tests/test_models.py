@@ -274,5 +274,5 @@ class TestTheErrorTable:
             "submission_not_found": 404, "event_id_conflict": 409, "event_gap": 409, "invalid_transition": 409,
             "invalid_projection_update": 400, "projection_target_not_found": 404, "projection_event_id_conflict": 409,
             "invalid_projection_transition": 409, "join_token_spent": 410, "lease_lost": 409, "job_not_found": 404,
-            "submission_superseded": 409, "job_terminal": 409,
+            "submission_superseded": 409, "job_terminal": 409, "stream_not_supported": 501,
         }  # fmt: skip

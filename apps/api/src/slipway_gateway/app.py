@@ -24,6 +24,7 @@ from slipway_gateway.problems import ContractError
 from slipway_gateway.routes import events, health, jobs, nodes, streams
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
+from slipway_gateway.stores.access import Access
 from slipway_gateway.usecases.streams import Streams
 
 CLIENT_CLOSED_REQUEST = 499  # the customary number; no client is there to read it
@@ -43,12 +44,22 @@ def user_tokens(settings: Settings) -> UserTokens:
     return UserTokens(ISSUER, settings.auth_audience, {None: key.public_key()})
 
 
+def access(settings: Settings) -> Access:
+    """Return what a store over a network is entered by."""
+    return Access(
+        store_secret=settings.store_secret,
+        store_secret_file=settings.store_secret_file,
+        sole_gateway=settings.sole_gateway,
+        allow_testing_store=settings.allow_testing_store,
+    )
+
+
 def serving(settings: Settings, metrics: Metrics) -> Lifespan:
     """Return the lifespan that opens the Product SoR and closes it, the only thing the process holds."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await open_store(settings.store, busy_timeout_seconds=settings.store_timeout_seconds)
+        store = await open_store(settings.store, access(settings), timeout_seconds=settings.store_timeout_seconds)
         opened = Streams(store, settings.max_streams_per_tenant)
         services = context.Services(store, user_tokens(settings), NodeTokens(store), settings, opened, metrics=metrics)
         app.state.services = services

@@ -41,9 +41,11 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
     port
         TCP port; default 8700, 0 picks a free one.
     """
+    from slipway_gateway.app import access
     from slipway_gateway.auth.dev_issuer import is_loopback
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.server import run
+    from slipway_gateway.stores import check_named
 
     settings = _settings(host=host, port=port, data_dir=data_dir)
     if settings.auth_issuer is None and not is_loopback(settings.host):
@@ -53,6 +55,7 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
             "set SLIPWAY_AUTH_ISSUER and SLIPWAY_AUTH_JWKS_FILE",
         )
     try:
+        check_named(settings.store, access(settings))
         code = run(settings)
     except OSError as error:
         fail(UNREACHABLE, f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
@@ -113,12 +116,13 @@ def dev_token(
 @app.command
 def migrate(*, data_dir: DataDir = None) -> None:
     """Bring the product store's schema to this version's; safe to repeat."""
+    from slipway_gateway.app import access
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.stores import migrate as migrate_store
 
     settings = _settings(data_dir=data_dir)
     try:
-        revision = migrate_store(settings.store)
+        revision = migrate_store(settings.store, access(settings))
     except (ValueError, OSError) as error:
         fail(USAGE, str(error))
     except StoreUnavailableError as error:
@@ -129,13 +133,13 @@ def migrate(*, data_dir: DataDir = None) -> None:
 @app.command
 def check(*, data_dir: DataDir = None) -> None:
     """Check settings, keys and store; changes nothing. Exit 0 when `serve` would come up."""
-    from slipway_gateway.app import user_tokens
+    from slipway_gateway.app import access, user_tokens
     from slipway_gateway.ports import StoreUnavailableError
     from slipway_gateway.stores import schema_is_current
 
     settings = _settings(data_dir=data_dir)
     try:
-        current = schema_is_current(settings.store)
+        current = schema_is_current(settings.store, access(settings))
         if settings.auth_issuer is not None:
             user_tokens(settings)
     except (ValueError, OSError) as error:

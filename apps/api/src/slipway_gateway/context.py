@@ -127,9 +127,13 @@ async def admin(request: Request) -> Caller:
 
 async def node(request: Request) -> NodeRecord:
     """Access policy: a node that signed this very request, acting for itself."""
+    return await _signer(request, fresh=False)
+
+
+async def _signer(request: Request, *, fresh: bool) -> NodeRecord:
     body = await request.body()
     record = await services_of(request).nodes.verify(
-        bearer(request), request.method, request.scope["raw_path"].decode("ascii"), body
+        bearer(request), request.method, request.scope["raw_path"].decode("ascii"), body, fresh=fresh
     )
     named = request.path_params.get("management_node_id")
     if named is not None and named != record.management_node_id:
@@ -148,7 +152,7 @@ class Steward:
 async def admin_or_node(request: Request) -> Steward:
     """Access policy: an admin, or the node the path names."""
     if is_node_token(bearer(request)):
-        record = await node(request)
+        record = await _signer(request, fresh=True)  # a drain is whoever's, so its write checks no node's key
         return Steward(record.management_node_id, record.tenant_id)
     caller = await admin(request)
     return Steward(caller.user_id, caller.tenant_id)

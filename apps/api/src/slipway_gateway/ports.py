@@ -235,16 +235,6 @@ class Acked:
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionTarget:
-    """The immutable facts of a submission that an event is checked against."""
-
-    submission_id: str
-    scope: Scope
-    job_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs to list; None is any. ``before`` is the opaque position of a page's end (change of submission)."""
 
@@ -289,7 +279,16 @@ class Standing:
 
 
 class ProductStore(Protocol):
-    """The Product SoR. Reads see every write that was answered before (read your own write)."""
+    """The Product SoR. Reads see every write that was answered before (read your own write).
+
+    ``follows_changes`` tells whether :meth:`changes`, :meth:`standing` and :meth:`changed` may be called: a store that
+    has live reads of its own need not have these.
+    """
+
+    @property
+    def follows_changes(self) -> bool:
+        """Tell whether a stream can be read from this store."""
+        ...
 
     # surface 1
     async def submission_context(self, key: SubmissionKey) -> SubmissionContext:
@@ -313,19 +312,20 @@ class ProductStore(Protocol):
         ...
 
     # surfaces 2 and 3
-    async def submission_targets(
-        self, management_node_id: str, submission_ids: Sequence[str]
-    ) -> dict[str, SubmissionTarget]:
-        """Return the targets among ``submission_ids`` that are this node's."""
-        ...
-
     async def apply_projection_updates(
-        self, updates: Sequence[ProjectionUpdate], *, received_at: datetime, synthesize_running: bool = False
+        self,
+        management_node_id: str,
+        updates: Sequence[ProjectionUpdate],
+        *,
+        received_at: datetime,
+        synthesize_running: bool = False,
     ) -> list[Verdict]:
-        """Apply updates, each submission's through :func:`slipway_contracts.lifecycle.fold`, in one transaction.
+        """Apply a node's updates, each submission's through :func:`slipway_contracts.lifecycle.fold`, in one call.
 
-        Receipt, compare, projection, timeline row and change counter of an update commit together or not at all.
-        An unknown target is Refused with projection_target_not_found. A terminal state closes the submission.
+        Receipt, compare, projection, timeline row and change counter of an update commit together or not at all. A
+        terminal state closes the submission. The target is a submission of this node and of the job that the update
+        names, else projection_target_not_found; in the tenant and workspace it names, else forbidden. After a
+        submission's first refusal its later updates are refused as gaps. A revoked node is refused with forbidden.
         """
         ...
 
@@ -338,8 +338,13 @@ class ProductStore(Protocol):
         """Spend a token on a node, or return the node it was spent on with the same key; else join_token_spent."""
         ...
 
-    async def find_node(self, management_node_id: str) -> NodeRecord | None:
-        """Return a node by id, of whatever tenant (to check its signature)."""
+    async def find_node(self, management_node_id: str, *, fresh: bool = False) -> NodeRecord | None:
+        """Return a node by id, of whatever tenant (to check its signature).
+
+        A store may answer from memory unless ``fresh``: memory may allow, never refuse. Whatever a node's request then
+        writes is written only if the node's key is still the remembered one; else the store is unavailable once, and
+        has forgotten.
+        """
         ...
 
     async def record_heartbeat(self, beat: Heartbeat) -> HeartbeatRecorded | Refused:
@@ -381,7 +386,11 @@ class ProductStore(Protocol):
         ...
 
     async def revoke_node(self, management_node_id: str, *, by: str, now: datetime, trace_id: str) -> int:
-        """Revoke the node and fail its open submissions with node_revoked, in one transaction; return how many."""
+        """Revoke the node and fail its open submissions with node_revoked; return how many.
+
+        The node is revoked in the first transaction, and nothing is given to it or taken from it any more. A store may
+        take several more to close what is open; repeated, the call closes what an interrupted one left.
+        """
         ...
 
     # surface 5

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from slipway_contracts.node_protocol import OVERDUE_AFTER_SECONDS
@@ -20,6 +20,16 @@ class Settings(BaseSettings):
         default=Path(".slipway/gateway"), description="Folder of the embedded store and the development issuer's key"
     )
     store_url: str | None = Field(default=None, description="Product store; the embedded SQLite file when left out")
+    store_secret: SecretStr | None = Field(
+        default=None, description="Secret that our functions on Convex are called with"
+    )
+    store_secret_file: Path | None = Field(default=None, description="File with that secret, in place of it")
+    sole_gateway: bool = Field(
+        default=False, description="Promises that this is the store's only gateway process: none else is looked for"
+    )
+    allow_testing_store: bool = Field(
+        default=False, description="Takes a test host of our functions, which keeps nothing"
+    )
     public_url: str | None = Field(default=None, description="URL nodes reach the gateway by, for the enrol command")
     auth_issuer: str | None = Field(
         default=None, description="Issuer of user tokens; the development issuer when left out"
@@ -38,7 +48,11 @@ class Settings(BaseSettings):
     node_overdue_seconds: float = Field(
         default=OVERDUE_AFTER_SECONDS, gt=0, description="Seconds without a heartbeat after which a node is overdue"
     )
-    store_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest wait for the store's write lock")
+    store_timeout_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="Longest wait for the store's write lock; on Convex for an answer, in all twice that",
+    )
 
     @field_validator("cors_origins", mode="before")
     @classmethod

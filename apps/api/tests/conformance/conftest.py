@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the suite's own module, importable by name from every test folder
 
 from store_world import World
+from testing_host import TestingHost
 
 from slipway_gateway.stores import migrate, open_store
 
@@ -21,11 +22,23 @@ def migrated_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def testing_host():
+    """Our functions on Convex's stand-in, one process for all tests."""
+    host = TestingHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("convex", marks=pytest.mark.service("pnpm"))])
 async def store(request, tmp_path, migrated_file):
     match request.param:
         case "sqlite":
             opened = await open_store(shutil.copy(migrated_file, tmp_path / "slipway.db"))
+        case "convex":
+            host = request.getfixturevalue("testing_host")
+            host.reset()
+            opened = await host.opened()
         case other:
             raise LookupError(other)
     yield opened

@@ -50,6 +50,7 @@ class World:
         self.now = T0
         self._prefix = prefix
         self._numbers = itertools.count(1)
+        self._node_of: dict[str, str] = {}
 
     def id(self, noun: str) -> str:
         return f"{self._prefix}{noun}-{next(self._numbers)}"
@@ -149,6 +150,7 @@ class World:
         error_code: str = "job_failed",
     ) -> ProjectionUpdate:
         """Return the update an event of ``record`` in ``state`` makes."""
+        self._node_of[record.submission_id] = record.management_node_id
         execution_state = ExecutionState(state)
         event = ExecutionEvent(
             event_id=event_id_for(record.submission_id, execution_id, execution_state),
@@ -166,9 +168,11 @@ class World:
         )
         return to_projection(event, record.attempt)
 
-    async def apply(self, *updates: ProjectionUpdate, synthesize_running: bool = False):
+    async def apply(self, *updates: ProjectionUpdate, synthesize_running: bool = False, node_id: str | None = None):
+        """Apply ``updates`` as their submission's node, or as another."""
+        node_id = node_id or self._node_of[updates[0].submission_id]
         return await self.store.apply_projection_updates(
-            updates, received_at=self.now, synthesize_running=synthesize_running
+            node_id, updates, received_at=self.now, synthesize_running=synthesize_running
         )
 
     async def drive(self, record: SubmissionRecord, *states: str) -> None:

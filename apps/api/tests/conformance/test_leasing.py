@@ -125,7 +125,7 @@ async def test_an_older_agents_start_delivered_late_does_not_fence_the_newer_age
     late = await world.store.record_heartbeat(world.beat(node, agent_id="agent-1", policy_version="old"))
     assert late.code is Code.LEASE_LOST
     assert (await world.store.record_heartbeat(world.beat(node, agent_id="agent-2", epoch=2))).epoch == 2
-    assert (await world.store.find_node(node)).policy.policy_version == "p1"
+    assert (await world.store.find_node(node, fresh=True)).policy.policy_version == "p1"
 
 
 async def test_concurrent_starts_of_different_agents_get_different_epochs(world: World, node):

@@ -126,9 +126,7 @@ async def test_references_are_immutable_once_seen(world: World, record):
     assert names(await world.apply(world.update(record, "completed"))) == ["Applied"]
 
 
-@pytest.mark.parametrize(
-    "change", [{"attempt": 2}, {"projection_state": ProjectionState.RUNNING}, {"job_id": "another-job"}]
-)
+@pytest.mark.parametrize("change", [{"attempt": 2}, {"projection_state": ProjectionState.RUNNING}])
 async def test_an_update_that_contradicts_itself_or_its_submission_is_invalid(world: World, record, change):
     verdicts = await world.apply(
         world.update(record, "accepted").model_copy(update=change), world.update(record, "running")
@@ -138,18 +136,48 @@ async def test_an_update_that_contradicts_itself_or_its_submission_is_invalid(wo
     assert await world.changes() == [1]
 
 
+async def test_an_update_without_an_attempt_is_of_its_submissions(world: World, node, record):
+    await world.drive(record, "accepted", "failed")
+    second = await world.submit(node, job_id=record.job_id)
+    unnumbered = world.update(second, "accepted").model_copy(update={"attempt": None})
+    assert names(await world.apply(unnumbered)) == ["Applied"]
+    assert [entry.attempt for entry in await world.store.timeline(SCOPE, record.job_id)] == [1, 1, 1, 2, 2]
+
+
 async def test_an_unknown_target_is_not_found(world: World, record):
     [verdict] = await world.apply(world.update(replace(record, submission_id="unknown"), "accepted"))
     assert verdict.code is Code.PROJECTION_TARGET_NOT_FOUND
 
 
+async def test_a_target_of_another_job_is_not_found_and_what_follows_is_a_gap(world: World, record):
+    stray = world.update(record, "accepted").model_copy(update={"job_id": "another-job"})
+    verdicts = await world.apply(stray, world.update(record, "accepted"))
+    assert names(verdicts) == [Code.PROJECTION_TARGET_NOT_FOUND, Code.INVALID_PROJECTION_TRANSITION]
+    assert verdicts[1].gap
+    assert await world.changes() == [1]
+
+
+async def test_what_comes_before_a_missed_target_holds(world: World, record):
+    stray = world.update(record, "running").model_copy(update={"job_id": "another-job"})
+    verdicts = await world.apply(world.update(record, "accepted"), stray, world.update(record, "running"))
+    assert names(verdicts) == ["Applied", Code.PROJECTION_TARGET_NOT_FOUND, Code.INVALID_PROJECTION_TRANSITION]
+    assert await world.changes() == [1, 2]
+
+
+async def test_behind_a_refusal_a_missed_target_is_a_gap_like_the_rest(world: World, record):
+    stray = world.update(record, "running").model_copy(update={"workspace_id": "elsewhere"})
+    verdicts = await world.apply(world.update(record, "completed"), stray)
+    assert [(verdict.code, verdict.gap) for verdict in verdicts] == [(Code.INVALID_PROJECTION_TRANSITION, True)] * 2
+
+
 @pytest.mark.tenant_boundary("projection-update")
 @pytest.mark.parametrize("scope", [OTHER_TENANT, OTHER_WORKSPACE])
-async def test_a_target_of_another_scope_is_not_found_and_untouched(world: World, record, scope):
+async def test_a_target_of_another_scope_is_forbidden_and_untouched(world: World, record, scope):
     stranger = replace(record, tenant_id=scope.tenant_id, workspace_id=scope.workspace_id)
-    [verdict] = await world.apply(world.update(stranger, "accepted"))
-    assert verdict.code is Code.PROJECTION_TARGET_NOT_FOUND
+    verdicts = await world.apply(world.update(stranger, "accepted"), world.update(record, "accepted"))
+    assert names(verdicts) == [Code.FORBIDDEN, Code.INVALID_PROJECTION_TRANSITION]
     assert await world.changes() == [1]
+    assert await world.changes(scope) == []
 
 
 @pytest.mark.tenant_boundary("projection-update")
@@ -236,10 +264,19 @@ async def test_concurrent_lives_of_many_submissions_are_each_folded_whole(world:
     assert await world.changes() == list(range(1, 101))
 
 
-async def test_a_submissions_target_is_told_to_its_own_node_only(world: World, node, record):
+@pytest.mark.tenant_boundary("projection-update")
+async def test_a_submission_is_not_found_by_another_node(world: World, record):
+    for tenant_id in (SCOPE.tenant_id, OTHER_TENANT.tenant_id):
+        stranger = await world.node(tenant_id)
+        [verdict] = await world.apply(world.update(record, "accepted"), node_id=stranger)
+        assert verdict.code is Code.PROJECTION_TARGET_NOT_FOUND
+    assert await world.changes() == [1]
+
+
+async def test_a_former_submission_stays_its_own_nodes_when_the_job_went_to_another(world: World, record):
+    await world.drive(record, "accepted", "failed")
     other = await world.node()
-    targets = await world.store.submission_targets(node, [record.submission_id, "unknown"])
-    assert list(targets) == [record.submission_id]
-    target = targets[record.submission_id]
-    assert (target.scope, target.job_id, target.attempt) == (SCOPE, record.job_id, 1)
-    assert await world.store.submission_targets(other, [record.submission_id]) == {}
+    await world.submit(other, job_id=record.job_id)
+    late = world.update(record, "failed")
+    assert names(await world.apply(late)) == ["Duplicate"]
+    assert names(await world.apply(late, node_id=other)) == [Code.PROJECTION_TARGET_NOT_FOUND]

@@ -9,6 +9,12 @@ from store_world import OTHER_TENANT, OTHER_WORKSPACE, SCOPE, World
 MOST = 100
 
 
+@pytest.fixture(autouse=True)
+def _follows_changes(store):
+    if not store.follows_changes:
+        pytest.skip("this store has live reads of its own")
+
+
 async def numbers(world: World, job_id=None, *, after=0, limit=MOST, scope=SCOPE):
     page = await world.store.changes(scope, job_id, after=after, limit=limit)
     return None if page is None else [change.change for change in page.changes]

@@ -25,6 +25,7 @@ from slipway_gateway.auth.nodes import NodeTokens
 from slipway_gateway.auth.users import UserTokens
 from slipway_gateway.context import Services
 from slipway_gateway.edge import Edge
+from slipway_gateway.ports import ProductStore
 from slipway_gateway.settings import Settings
 from slipway_gateway.stores import open_store
 from slipway_gateway.usecases.streams import Streams
@@ -232,9 +233,9 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    """Open a gateway on a store in ``folder``."""
-    store = await open_store(folder / "slipway.db")
+async def opened(folder: Path, store: ProductStore | None = None, **settings: Any) -> AsyncIterator[World]:
+    """Open a gateway on ``store``, or on one in ``folder``."""
+    store = store or await open_store(folder / "slipway.db")
     key = ec.generate_private_key(ec.SECP256R1())
     users = UserTokens(ISSUER, "slipway", {None: key.public_key()})
     world: World

@@ -155,6 +155,15 @@ async def _quota_exceeded(world: World) -> httpx.Response:
     return await world.submit()
 
 
+@provokes(Code.STREAM_NOT_SUPPORTED)
+async def _stream_not_supported(world: World) -> httpx.Response:
+    # What a store with live reads of its own says of itself, on the one that is here.
+    world.services.store.follows_changes = False
+    answers = [await world.user("GET", path) for path in ("/stream", "/jobs/some-job/stream")]
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+    return answers[0]
+
+
 @provokes(Code.INTERNAL_ERROR)
 async def _internal_error(world: World) -> httpx.Response:
     # There is no known way to provoke a fault of ours, so one is put in: a clock that breaks.

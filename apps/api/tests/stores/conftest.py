@@ -1,4 +1,4 @@
-"""What SQLite's own tests share: a migrated file, and stores opened on it with a short patience."""
+"""What the stores' own tests share: a migrated file with stores of a short patience on it, and Convex's functions."""
 
 import shutil
 import sys
@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))  # the store suites share one world
 
 from store_world import World
+from testing_host import TestingHost
 
 from slipway_gateway.stores import migrate
 from slipway_gateway.stores.sql.open import open_sqlite_store
@@ -56,3 +57,10 @@ def world(store):
 @pytest.fixture
 async def node(world):
     return await world.node()
+
+
+@pytest.fixture(scope="session")
+def testing_host():
+    host = TestingHost()
+    yield host
+    host.close()

@@ -2449,6 +2449,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `stream_not_supported`: The Product SoR has live reads of its own */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `product_store_unavailable`: The Product SoR did not answer in time */
             503: {
                 headers: {
@@ -3316,6 +3325,15 @@ export interface operations {
             };
             /** @description `rate_limited`: This process has more requests in flight than it takes on */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stream_not_supported`: The Product SoR has live reads of its own */
+            501: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -285,6 +285,12 @@ class JobTerminalError(RefusedError):
     CODE = Code.JOB_TERMINAL
 
 
+class StreamNotSupportedError(RefusedError):
+    """501 ``stream_not_supported``: the Product SoR has live reads of its own."""
+
+    CODE = Code.STREAM_NOT_SUPPORTED
+
+
 CLASS_OF: Mapping[str, type[RefusedError]] = {
     str(kind.CODE): kind for kind in RefusedError.__subclasses__() if kind.CODE is not None
 }

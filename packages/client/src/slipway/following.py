@@ -1,6 +1,6 @@
 """Following jobs: live over the gateway's stream, taken up again where it broke (docs/contracts/reads.md, "Streams").
 
-The rules are pure and shared; the two followers only wait differently. A gateway from before streams is asked again and
+The rules are pure and shared; the two followers only wait differently. A gateway without streams is asked again and
 again instead, quick at first and slower the longer nothing happens.
 """
 
@@ -12,7 +12,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 
-from slipway.errors import InputRefusedError, NotFoundError, SilentError, SlipwayError, WaitTimeoutError
+from slipway.errors import (
+    InputRefusedError,
+    NotFoundError,
+    SilentError,
+    SlipwayError,
+    StreamNotSupportedError,
+    WaitTimeoutError,
+)
 from slipway_contracts.errors import Code
 from slipway_contracts.lifecycle import is_terminal
 from slipway_contracts.reads import (
@@ -33,6 +40,8 @@ FIRST_LOOK_SECONDS = 1.0  # for whoever has no time at all: to ask with none is 
 LOOK_UP_SECONDS = STREAM_HEARTBEAT_SECONDS * 2 / 3  # between heartbeats, which tell a caller with a time limit nothing
 TAKE_UP_SECONDS = 0.2  # before a broken stream is taken up again
 OUTAGES_APART_SECONDS = 15.0  # what fails again sooner is one outage, as of streams alone where looks are answered
+
+NO_STREAMS = (NotFoundError, StreamNotSupportedError)  # of a gateway from before them, or on Convex
 
 Told = JobChange | StreamReset
 Heard = Told | None
@@ -238,8 +247,8 @@ def _live(listen: Listen, followed: Followed, patience: Patience) -> Iterator[Ti
                     patience.moved()
                 if followed.over() or patience.left() < silence:
                     return
-    except NotFoundError:
-        patience.streams = False  # a gateway from before streams: it has answered the look
+    except NO_STREAMS:
+        patience.streams = False  # the gateway itself is there: it has answered the look
 
 
 async def changes_async(
@@ -281,7 +290,7 @@ async def _live_async(
                     patience.moved()
                 if followed.over() or patience.left() < silence:
                     return
-    except NotFoundError:
+    except NO_STREAMS:
         patience.streams = False
 
 
@@ -302,7 +311,7 @@ class Position:
 def stream(
     listen: Callable[[int | None, float], Generator[Heard, None, None]], position: Position, patience: Patience
 ) -> Iterator[Told]:
-    """Yield what a stream tells for ever, each change once, over every break; raises NotFoundError without streams."""
+    """Yield what a stream tells for ever, each change once, over every break; raises one of NO_STREAMS."""
     while True:
         try:
             with closing(listen(position.after, patience.silence())) as heard:

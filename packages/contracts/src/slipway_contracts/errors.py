@@ -42,6 +42,7 @@ class Code(StrEnum):
     JOB_NOT_FOUND = "job_not_found"
     SUBMISSION_SUPERSEDED = "submission_superseded"
     JOB_TERMINAL = "job_terminal"
+    STREAM_NOT_SUPPORTED = "stream_not_supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +115,5 @@ ERRORS: Mapping[Code, ErrorSpec] = {
         409, retryable=False, meaning="The job has a newer submission than the one meant"
     ),
     Code.JOB_TERMINAL: ErrorSpec(409, retryable=False, meaning="The job has ended otherwise and cannot be cancelled"),
+    Code.STREAM_NOT_SUPPORTED: ErrorSpec(501, retryable=False, meaning="The Product SoR has live reads of its own"),
 }

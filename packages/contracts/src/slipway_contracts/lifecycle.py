@@ -97,8 +97,8 @@ def projection_event_id_for(*names: str) -> str:
     return str(uuid.uuid5(_PROJECTION_NAMESPACE, "/".join(names)))
 
 
-def to_projection(event: ExecutionEvent, attempt: int) -> ProjectionUpdate:
-    """Translate an event of the ``attempt``-th submission (1-based) into its projection update."""
+def to_projection(event: ExecutionEvent, attempt: int | None = None) -> ProjectionUpdate:
+    """Translate an event into its projection update; ``attempt`` (1-based) is checked where it is given."""
     failure = event.error and ProjectionFailure(**event.error.model_dump())
     return ProjectionUpdate(
         projection_event_id=projection_event_id_for(event.submission_id, event.event_id),
@@ -196,7 +196,7 @@ def judge(standing: Standing, receipt: Receipt | None, update: ProjectionUpdate)
         if receipt == receipt_of(update):
             return Duplicate()
         return Refused(Code.PROJECTION_EVENT_ID_CONFLICT, "this id was used before with another state or reference")
-    if update.attempt != standing.attempt:
+    if update.attempt not in (None, standing.attempt):
         return Refused(Code.INVALID_PROJECTION_UPDATE, f"attempt is {standing.attempt}, not {update.attempt}")
     if projection_of(update.source_execution_state) is not update.projection_state:
         return Refused(

@@ -34,11 +34,13 @@ class ProjectionUpdate(ProductModel):
     workspace_id: Id
     job_id: Id
     submission_id: Id
-    attempt: PositiveInt = Field(description="1 for a job's first submission")
     projection_state: ProjectionState
     source_execution_state: ExecutionState
     occurred_at: UtcTime
     trace_id: Id
+    attempt: PositiveInt | None = Field(
+        default=None, description="1 for a job's first submission; left out, that of its submission"
+    )
     execution_id: Id | None = Field(default=None, description="The AiiDA process UUID; immutable once seen")
     display_message: Text | None = None
     result_ref: ResultRef | None = None

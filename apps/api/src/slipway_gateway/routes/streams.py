@@ -43,7 +43,7 @@ async def _stream(
     operation_id="streamJob",
     status_code=200,
     response_class=Response,
-    responses=_EVENTS | refusals(Code.INVALID_REQUEST, Code.JOB_NOT_FOUND),
+    responses=_EVENTS | refusals(Code.INVALID_REQUEST, Code.JOB_NOT_FOUND, Code.STREAM_NOT_SUPPORTED),
 )
 async def stream_job(
     request: Request, caller: User, job_id: JobId, workspace_id: Workspace = None, last_event_id: LastEventId = None
@@ -57,7 +57,7 @@ async def stream_job(
     operation_id="streamWorkspace",
     status_code=200,
     response_class=Response,
-    responses=_EVENTS | refusals(Code.INVALID_REQUEST),
+    responses=_EVENTS | refusals(Code.INVALID_REQUEST, Code.STREAM_NOT_SUPPORTED),
 )
 async def stream_workspace(
     request: Request, caller: User, workspace_id: Workspace = None, last_event_id: LastEventId = None

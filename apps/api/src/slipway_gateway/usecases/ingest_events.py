@@ -1,9 +1,9 @@
 """Apply ExecutionEvents to the projection (docs/contracts/execution-event.md)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -13,11 +13,11 @@ from slipway_contracts.errors import Code
 from slipway_contracts.execution_event import EVENT_MAX_BYTES, ExecutionEvent, event_id_for
 from slipway_contracts.lifecycle import Applied, Duplicate, Refused, Verdict, to_projection
 from slipway_contracts.problem import FieldError
-from slipway_contracts.projection_update import ProjectionUpdate
-from slipway_gateway.ports import NodeRecord, ProductStore, SubmissionTarget
+from slipway_gateway.ports import NodeRecord, ProductStore
 from slipway_gateway.problems import ContractError, field_errors
 
 EVENT_CODES: Mapping[Code, Code] = {
+    Code.FORBIDDEN: Code.FORBIDDEN,
     Code.PROJECTION_TARGET_NOT_FOUND: Code.SUBMISSION_NOT_FOUND,
     Code.PROJECTION_EVENT_ID_CONFLICT: Code.EVENT_ID_CONFLICT,
     Code.INVALID_PROJECTION_UPDATE: Code.INVALID_EVENT,
@@ -44,57 +44,53 @@ class Ingested:
 
 
 Outcome = Ingested | ContractError
+T = TypeVar("T")
 
 
 async def ingest(
     store: ProductStore, delivery: Delivery, events: Sequence[Mapping[str, Any]], *, job_id: str | None = None
 ) -> list[Outcome]:
-    """Apply events in order, each answered on its own, all that hold in one transaction.
+    """Apply events in order, each answered on its own, all that hold in one call of the store.
 
     After a submission's first event that fails, its later ones are not tried and answer event_gap. ``job_id`` is the
     path's, where the path names one: an event of another job does not hold.
     """
     read = [_read(event, job_id, contract_1=delivery.contract_1) for event in events]
-    ids = {event.submission_id for event in read if isinstance(event, ExecutionEvent)}
-    node_id = delivery.node.management_node_id
-    targets = await store.submission_targets(node_id, sorted(ids)) if ids else {}
-    judged = _judged(events, read, targets)
-    updates = {position: update for position, update in enumerate(judged) if isinstance(update, ProjectionUpdate)}
-    if not updates:
-        return [outcome for outcome in judged if isinstance(outcome, ContractError)]
-    verdicts = await store.apply_projection_updates(
-        list(updates.values()), received_at=delivery.received_at, synthesize_running=not delivery.contract_1
-    )
-    applied = {
-        position: _outcome(event, verdict)
-        for (position, event), verdict in zip(_held(read, updates), verdicts, strict=True)
-    }
-    return [
-        outcome if isinstance(outcome, ContractError) else applied[position] for position, outcome in enumerate(judged)
+    named = [
+        event.submission_id if isinstance(event, ExecutionEvent) else _submission_named_in(raw)
+        for raw, event in zip(events, read, strict=True)
     ]
+    tried = _gaps_behind_failures(named, read)
+    verdicts = iter(await _verdicts(store, delivery, [event for event in tried if isinstance(event, ExecutionEvent)]))
+    outcomes = [_outcome(event, next(verdicts)) if isinstance(event, ExecutionEvent) else event for event in tried]
+    return _gaps_behind_failures(named, outcomes)
 
 
-def _judged(
-    events: Sequence[Mapping[str, Any]],
-    read: Sequence[ExecutionEvent | ContractError],
-    targets: Mapping[str, SubmissionTarget],
-) -> list[ProjectionUpdate | ContractError]:
-    """Return each event's update, or why it has none; behind a submission's first failure everything is a gap."""
-    failed: set[str | None] = set()
-    judged: list[ProjectionUpdate | ContractError] = []
-    for raw, event in zip(events, read, strict=True):
-        submission_id = event.submission_id if isinstance(event, ExecutionEvent) else _submission_named_in(raw)
-        outcome: ProjectionUpdate | ContractError
+async def _verdicts(store: ProductStore, delivery: Delivery, events: Sequence[ExecutionEvent]) -> Sequence[Verdict]:
+    if not events:
+        return ()
+    return await store.apply_projection_updates(
+        delivery.node.management_node_id,
+        [to_projection(event) for event in events],
+        received_at=delivery.received_at,
+        synthesize_running=not delivery.contract_1,
+    )
+
+
+def _gaps_behind_failures(
+    named: Sequence[str | None], outcomes: Sequence[T | ContractError]
+) -> list[T | ContractError]:
+    """Return ``outcomes`` with everything that follows a submission's first failure as a gap."""
+    failed: set[str] = set()
+    told: list[T | ContractError] = []
+    for submission_id, outcome in zip(named, outcomes, strict=True):
         if submission_id in failed:
-            outcome = ContractError(Code.EVENT_GAP, "an earlier event of this submission was refused")
-        elif isinstance(event, ContractError):
-            outcome = event
-        else:
-            outcome = _update(event, targets.get(event.submission_id))
+            told.append(ContractError(Code.EVENT_GAP, "an earlier event of this submission was refused"))
+            continue
         if isinstance(outcome, ContractError) and submission_id is not None:
             failed.add(submission_id)
-        judged.append(outcome)
-    return judged
+        told.append(outcome)
+    return told
 
 
 def _submission_named_in(raw: Mapping[str, Any]) -> str | None:
@@ -118,26 +114,6 @@ def _read(event: Mapping[str, Any], job_id: str | None, *, contract_1: bool) -> 
     if contract_1 and read.event_id != event_id_for(read.submission_id, read.execution_id, read.state):
         return _invalid("event_id", "must be the UUIDv5 of (submission_id, execution_id, state)")
     return read
-
-
-def _update(event: ExecutionEvent, target: SubmissionTarget | None) -> ProjectionUpdate | ContractError:
-    """Return the event's projection update; its tenant, workspace and job must be those of its submission."""
-    if target is None:
-        return ContractError(Code.SUBMISSION_NOT_FOUND, f"this node has no submission {event.submission_id}")
-    if (event.tenant_id, event.workspace_id) != (target.scope.tenant_id, target.scope.workspace_id):
-        return ContractError(Code.FORBIDDEN, "tenant_id and workspace_id are not the submission's")
-    if event.job_id != target.job_id:
-        return ContractError(Code.SUBMISSION_NOT_FOUND, "the submission is another job's")
-    return to_projection(event, target.attempt)
-
-
-def _held(
-    read: Sequence[ExecutionEvent | ContractError], positions: Iterable[int]
-) -> Iterator[tuple[int, ExecutionEvent]]:
-    for position in positions:
-        event = read[position]
-        if isinstance(event, ExecutionEvent):
-            yield position, event
 
 
 def _outcome(event: ExecutionEvent, verdict: Verdict) -> Outcome:

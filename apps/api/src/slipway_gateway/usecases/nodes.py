@@ -104,7 +104,7 @@ async def drain(
 async def revoke(
     store: ProductStore, management_node_id: str, *, by: str, now: datetime, trace_id: str
 ) -> RevokeResponse:
-    """Revoke the node and fail its open submissions, in one transaction."""
+    """Revoke the node at once, and fail its open submissions."""
     failed = await store.revoke_node(management_node_id, by=by, now=now, trace_id=trace_id)
     return RevokeResponse(management_node_id=management_node_id, failed_submissions=failed)
 

@@ -32,7 +32,7 @@ async def read_job(store: ProductStore, scope: Scope, job_id: str, *, now: datet
     row = await store.get_job(scope, job_id)
     if row is None:
         raise no_job(job_id)
-    node = await store.find_node(row.projection.management_node_id)
+    node = await store.find_node(row.projection.management_node_id, fresh=True)  # when it was last heard is asked
     (projection,) = enriched([row.projection], [node] if node else [], now, overdue_seconds)
     return Job(projection=projection, command=row.command)
 

@@ -273,8 +273,11 @@ class Streams:
     async def open(self, question: Question) -> Stream:
         """Return a stream that begins where ``question`` says, or with the state now where it cannot.
 
-        Raises job_not_found, and rate_limited where the tenant has no place left; StoreUnavailableError passes.
+        Raises job_not_found, rate_limited where the tenant has no place left, and stream_not_supported where the store
+        follows no changes; StoreUnavailableError passes.
         """
+        if not self.store.follows_changes:
+            raise ContractError(Code.STREAM_NOT_SUPPORTED, "on this gateway, live pages use Convex's own subscriptions")
         tenant_id = question.scope.tenant_id
         if self._open[tenant_id] >= self._tenant_max:
             detail = f"{self._tenant_max} streams of this tenant are open in this process"

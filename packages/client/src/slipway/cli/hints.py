@@ -22,6 +22,7 @@ REFUSALS: Mapping[str, str] = {
     Code.JOB_NOT_FOUND: "`slipway jobs` lists the workspace's jobs",
     Code.SUBMISSION_SUPERSEDED: "`slipway show` tells the current submission",
     Code.JOB_TERMINAL: "`slipway show` tells how it ended",
+    Code.STREAM_NOT_SUPPORTED: "the gateway is on Convex: follow a job with `slipway watch`",
 }
 """The codes that a product's request can meet."""
 

@@ -10,10 +10,11 @@ from slipway_contracts.node_protocol import CommandKind
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState
 from slipway_gateway.ports import CancelRecorded, CancelRequest
 from slipway_gateway.stores.sql.ledger import Deed, Kind, Ledger, audit
-from slipway_gateway.stores.sql.rows import ProjectionRow, document, micros, moment
+from slipway_gateway.stores.sql.rows import ProjectionRow, document
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Query
 from slipway_gateway.stores.sql.submitting import INSERT_COMMANDS
+from slipway_gateway.stores.times import micros, moment
 
 PROJECTION_OF_JOB = Query("projection_of_job")
 WAS_ACKED = Query("was_acked")

@@ -9,9 +9,10 @@ from slipway_contracts.lifecycle import Refused
 from slipway_contracts.node_protocol import CommandKind, NodeState
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_gateway.ports import Acked, LeaseClaim, Leased, LeasedCommand
-from slipway_gateway.stores.sql.rows import SUBMISSION_WIDTH, micros, submission_record
+from slipway_gateway.stores.sql.rows import SUBMISSION_WIDTH, submission_record
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Keyed, Query, Row
+from slipway_gateway.stores.times import micros
 
 PENDING = Query("pending")
 LEASE_OVER = Query("lease_over")

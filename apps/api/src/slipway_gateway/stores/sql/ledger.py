@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from slipway_contracts.lifecycle import is_terminal, projection_event_id_for
 from slipway_contracts.projection_update import ProjectionState, ProjectionUpdate
-from slipway_gateway.stores.sql.rows import ProjectionRow, document, micros
+from slipway_gateway.stores.sql.rows import ProjectionRow, document
 from slipway_gateway.stores.sql.session import Session
 from slipway_gateway.stores.sql.statements import Insert, Keyed, Query, Row
+from slipway_gateway.stores.times import micros
 
 LOAD_WORKSPACES = Keyed("load_workspaces")
 INSERT_WORKSPACES = Insert("insert_workspaces")

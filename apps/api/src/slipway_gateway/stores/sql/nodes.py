@@ -9,9 +9,10 @@ from slipway_contracts.lifecycle import Refused
 from slipway_contracts.node_protocol import NodeState
 from slipway_gateway.ports import Enrolment, Heartbeat, HeartbeatRecorded, NewJoinToken, NodeRecord
 from slipway_gateway.stores.sql.ledger import Deed, audit
-from slipway_gateway.stores.sql.rows import health_document, micros, node_record
+from slipway_gateway.stores.sql.rows import health_document, node_record
 from slipway_gateway.stores.sql.session import Operation, Session, each
 from slipway_gateway.stores.sql.statements import Insert, Keyed, Query
+from slipway_gateway.stores.times import micros
 
 NODES_BY_ID = Keyed("nodes_by_id")
 TOKEN = Query("token")

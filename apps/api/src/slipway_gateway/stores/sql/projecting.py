@@ -3,29 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from slipway_contracts.errors import Code
 from slipway_contracts.execution_event import ExecutionState, ResultRef
 from slipway_contracts.lifecycle import Receipt, Refused, Standing, Verdict, fold, receipt_of
+from slipway_contracts.node_protocol import NodeState
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState, ProjectionUpdate
-from slipway_gateway.ports import Scope, SubmissionTarget
 from slipway_gateway.stores.sql.ledger import Ledger
-from slipway_gateway.stores.sql.rows import ProjectionRow, scheduler_job_id
+from slipway_gateway.stores.sql.nodes import NODES_BY_ID
+from slipway_gateway.stores.sql.rows import ProjectionRow, node_record, scheduler_job_id
 from slipway_gateway.stores.sql.session import Operation, Session
 from slipway_gateway.stores.sql.statements import Keyed, Row
 
 TARGETS = Keyed("targets")
 RECEIPTS = Keyed("receipts")
-NODE_TARGETS = Keyed("node_targets")
 # A row of the same id that tells of another submission, or of no event: equal to no update's receipt.
 _ANOTHER = Receipt(None, None, None, None, None)
+_AFTER_REFUSAL = Refused(
+    Code.INVALID_PROJECTION_TRANSITION, "an earlier event of this submission was refused", gap=True
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One call's updates."""
+    """One call: a node's updates."""
 
+    management_node_id: str
     updates: Sequence[ProjectionUpdate]
     received_at: datetime
     synthesize_running: bool
@@ -33,8 +36,9 @@ class Application:
 
 @dataclass(slots=True)
 class _Target:
-    """A submission: where it stands, and its job's projection."""
+    """A submission: whose it is, where it stands, and its job's projection."""
 
+    management_node_id: str
     standing: Standing
     row: ProjectionRow
 
@@ -42,40 +46,52 @@ class _Target:
 class _Projector:
     """Folds the calls of a group in order, each against what the ones before it left."""
 
-    def __init__(self, session: Session, updates: Sequence[ProjectionUpdate]) -> None:
+    def __init__(self, session: Session, applications: Sequence[Application]) -> None:
+        updates = [update for application in applications for update in application.updates]
         ids = dict.fromkeys((update.submission_id,) for update in updates)
         self._targets = _targets(session.rows_of(TARGETS, list(ids)))
         receipts = dict.fromkeys((u.tenant_id, u.workspace_id, u.projection_event_id) for u in updates)
         self._receipts: dict[Row, tuple[str, Receipt]] = {
             row[:3]: (row[3], _receipt(row[4:])) for row in session.rows_of(RECEIPTS, list(receipts))
         }
+        callers = dict.fromkeys((application.management_node_id,) for application in applications)
+        nodes = map(node_record, session.rows_of(NODES_BY_ID, list(callers)))
+        self._revoked = {node.management_node_id for node in nodes if node.state is NodeState.REVOKED}
         rows = (target.row for target in self._targets.values())
         self.ledger = Ledger(session, ((row.tenant_id, row.workspace_id) for row in rows))
 
     def verdicts(self, application: Application) -> list[Verdict]:
         """Judge one call's updates, each submission's in order, and note what is to be written."""
-        by_target: dict[Row, list[int]] = {}
+        if application.management_node_id in self._revoked:
+            return [Refused(Code.FORBIDDEN, "the node is revoked")] * len(application.updates)
+        by_submission: dict[str, list[int]] = {}
         for index, update in enumerate(application.updates):
-            by_target.setdefault((update.tenant_id, update.workspace_id, update.submission_id), []).append(index)
+            by_submission.setdefault(update.submission_id, []).append(index)
         found: dict[int, Verdict] = {}
-        for (tenant, workspace, submission), indices in by_target.items():
-            target = self._targets.get(submission)
+        for submission_id, indices in by_submission.items():
             updates = [application.updates[index] for index in indices]
-            if target is None or (target.row.tenant_id, target.row.workspace_id) != (tenant, workspace):
-                verdicts = _not_found(updates)
-            else:
-                verdicts = self._folded(target, updates, application)
+            verdicts = self._judged(self._targets.get(submission_id), updates, application)
             found.update(zip(indices, verdicts, strict=True))
         return [found[index] for index in range(len(application.updates))]
 
+    def _judged(
+        self, target: _Target | None, updates: Sequence[ProjectionUpdate], application: Application
+    ) -> list[Verdict]:
+        """Return the verdicts of one submission's updates; from the first that misses its target on, none is tried."""
+        sound: list[ProjectionUpdate] = []
+        missed: Refused | None = None
+        for update in updates:
+            missed = _missed(target, update, application.management_node_id)
+            if missed is not None:
+                break
+            sound.append(update)
+        verdicts = self._folded(target, sound, application) if target is not None and sound else []
+        if missed is not None and not (verdicts and isinstance(verdicts[-1], Refused)):
+            verdicts.append(missed)
+        return verdicts + [_AFTER_REFUSAL] * (len(updates) - len(verdicts))
+
     def _folded(self, target: _Target, updates: Sequence[ProjectionUpdate], application: Application) -> list[Verdict]:
-        sound = next((i for i, update in enumerate(updates) if update.job_id != target.row.job_id), len(updates))
-        folded = fold(
-            target.standing,
-            self._known(updates[:sound]),
-            updates[:sound],
-            synthesize_running=application.synthesize_running,
-        )
+        folded = fold(target.standing, self._known(updates), updates, synthesize_running=application.synthesize_running)
         target.standing = folded.standing
         for write in folded.writes:
             self._receipts[write.tenant_id, write.workspace_id, write.projection_event_id] = (
@@ -83,7 +99,7 @@ class _Projector:
                 receipt_of(write),
             )
             self.ledger.advanced(target.row, write, application.received_at)
-        return [*folded.verdicts, *_contradicting(target.row.job_id, folded.verdicts, len(updates) - sound)]
+        return list(folded.verdicts)
 
     def _known(self, updates: Sequence[ProjectionUpdate]) -> dict[str, Receipt]:
         known = {}
@@ -94,13 +110,24 @@ class _Projector:
         return known
 
 
+def _missed(target: _Target | None, update: ProjectionUpdate, management_node_id: str) -> Refused | None:
+    """Return why the update is not this submission's, if it is not."""
+    if target is None or target.management_node_id != management_node_id:
+        return Refused(Code.PROJECTION_TARGET_NOT_FOUND, f"this node has no submission {update.submission_id}")
+    if (update.tenant_id, update.workspace_id) != (target.row.tenant_id, target.row.workspace_id):
+        return Refused(Code.FORBIDDEN, "tenant_id and workspace_id are not the submission's")
+    if update.job_id != target.row.job_id:
+        return Refused(Code.PROJECTION_TARGET_NOT_FOUND, "the submission is another job's")
+    return None
+
+
 def _targets(rows: Sequence[Row]) -> dict[str, _Target]:
     jobs: dict[Row, ProjectionRow] = {}
     targets = {}
-    for submission_id, attempt, closed_state, *columns in rows:
+    for submission_id, attempt, closed_state, node_id, *columns in rows:
         row = ProjectionRow(*columns)
         row = jobs.setdefault(row.key, row)
-        targets[submission_id] = _Target(_standing(submission_id, attempt, closed_state, row), row)
+        targets[submission_id] = _Target(node_id, _standing(submission_id, attempt, closed_state, row), row)
     return targets
 
 
@@ -127,50 +154,11 @@ def _receipt(columns: Row) -> Receipt:
     )
 
 
-def _not_found(updates: Sequence[ProjectionUpdate]) -> list[Verdict]:
-    return [
-        Refused(Code.PROJECTION_TARGET_NOT_FOUND, f"no submission {update.submission_id} in that workspace")
-        for update in updates
-    ]
-
-
-def _contradicting(job_id: str, before: Sequence[Verdict], count: int) -> list[Verdict]:
-    """Return the verdicts of ``count`` updates of which the first names another job than its submission's."""
-    if not count:
-        return []
-    after_refusal = Refused(
-        Code.INVALID_PROJECTION_TRANSITION, "an earlier event of this submission was refused", gap=True
-    )
-    if before and isinstance(before[-1], Refused):
-        return [after_refusal] * count
-    first = Refused(Code.INVALID_PROJECTION_UPDATE, f"the submission is of job {job_id}")
-    return [first, *[after_refusal] * (count - 1)]
-
-
 def _apply(session: Session, applications: Sequence[Application]) -> list[list[Verdict]]:
-    projector = _Projector(session, list(chain.from_iterable(each.updates for each in applications)))
+    projector = _Projector(session, applications)
     verdicts = [projector.verdicts(application) for application in applications]
     projector.ledger.write()
     return verdicts
 
 
 APPLY_UPDATES: Operation[Application, list[Verdict]] = Operation("apply_projection_updates", _apply)
-
-
-def _submission_targets(
-    session: Session, questions: Sequence[tuple[str, Sequence[str]]]
-) -> list[dict[str, SubmissionTarget]]:
-    ids = dict.fromkeys((submission_id,) for _, ids in questions for submission_id in ids)
-    owned = {
-        (node, submission): SubmissionTarget(submission, Scope(tenant, workspace), job, attempt)
-        for submission, tenant, workspace, job, attempt, node in session.rows_of(NODE_TARGETS, list(ids))
-    }
-    return [
-        {submission: owned[node, submission] for submission in ids if (node, submission) in owned}
-        for node, ids in questions
-    ]
-
-
-SUBMISSION_TARGETS: Operation[tuple[str, Sequence[str]], dict[str, SubmissionTarget]] = Operation(
-    "submission_targets", _submission_targets
-)

@@ -6,9 +6,10 @@ from slipway_contracts.projection_update import ProjectionState
 from slipway_contracts.reads import TimelineEntry
 from slipway_contracts.submit_job_command import SubmitJobCommand
 from slipway_gateway.ports import Changes, CursorError, JobFilter, JobRow, JobRows, NodeRecord, Scope, Standing
-from slipway_gateway.stores.sql.rows import micros, node_record, projection, timeline_entry
+from slipway_gateway.stores.sql.rows import node_record, projection, timeline_entry
 from slipway_gateway.stores.sql.session import Session, each
 from slipway_gateway.stores.sql.statements import Query
+from slipway_gateway.stores.times import micros
 
 _ALL = 2**62
 _STATES = tuple(f"state{index}" for index in range(len(ProjectionState)))

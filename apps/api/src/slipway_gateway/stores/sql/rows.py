@@ -1,7 +1,7 @@
 """Rows of the tables as the port's records, and back."""
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -15,22 +15,11 @@ from slipway_contracts.projection_update import ProjectionFailure, ProjectionSta
 from slipway_contracts.reads import JobChange, Projection
 from slipway_gateway.ports import NodeRecord, SubmissionRecord
 from slipway_gateway.stores.sql.statements import Row
+from slipway_gateway.stores.times import micros, moment
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _HEALTH: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 PARSED_POLICIES = 256
 """Policies kept parsed: a node's policy stands for days and every submit to it is judged by it."""
-
-
-def micros(moment: datetime) -> int:
-    """Return an aware time as microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(value: int) -> datetime:
-    """Return microseconds since 1970 as a UTC time."""
-    return _EPOCH + timedelta(microseconds=value)
 
 
 def _moment_or_none(value: int | None) -> datetime | None:

@@ -29,7 +29,6 @@ from slipway_gateway.ports import (
     StoreUnavailableError,
     SubmissionContext,
     SubmissionKey,
-    SubmissionTarget,
     SubmitVerdict,
 )
 from slipway_gateway.stores.sql import cancelling, leasing, nodes, projecting, reading, submitting
@@ -47,6 +46,8 @@ class SqlProductStore:
     One lane writes. Reads have a lane for what every request asks, and one for pages, so that a long page keeps no
     submit waiting.
     """
+
+    follows_changes = True
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
         reader = partial(connect, path, read_only=True, busy_timeout_seconds=busy_timeout_seconds)
@@ -72,17 +73,16 @@ class SqlProductStore:
         """See the port."""
         return await self._writes.submit(submitting.CREATE_SUBMISSIONS, new)
 
-    async def submission_targets(
-        self, management_node_id: str, submission_ids: Sequence[str]
-    ) -> dict[str, SubmissionTarget]:
-        """See the port."""
-        return await self._lookups.submit(projecting.SUBMISSION_TARGETS, (management_node_id, submission_ids))
-
     async def apply_projection_updates(
-        self, updates: Sequence[ProjectionUpdate], *, received_at: datetime, synthesize_running: bool = False
+        self,
+        management_node_id: str,
+        updates: Sequence[ProjectionUpdate],
+        *,
+        received_at: datetime,
+        synthesize_running: bool = False,
     ) -> list[Verdict]:
         """See the port."""
-        application = projecting.Application(updates, received_at, synthesize_running)
+        application = projecting.Application(management_node_id, updates, received_at, synthesize_running)
         return await self._writes.submit(projecting.APPLY_UPDATES, application)
 
     async def create_join_token(self, token: NewJoinToken) -> None:
@@ -93,7 +93,12 @@ class SqlProductStore:
         """See the port."""
         return await self._writes.submit(nodes.ENROLL_NODE, enrolment)
 
-    async def find_node(self, management_node_id: str) -> NodeRecord | None:
+    async def find_node(
+        self,
+        management_node_id: str,
+        *,
+        fresh: bool = False,  # noqa: ARG002 - the port's word; nothing is remembered here
+    ) -> NodeRecord | None:
         """See the port."""
         return await self._lookups.submit(nodes.FIND_NODE, management_node_id)
 

@@ -126,6 +126,7 @@ KEYED = {
                 SUBMISSIONS.c.submission_id,
                 SUBMISSIONS.c.attempt,
                 SUBMISSIONS.c.closed_state,
+                SUBMISSIONS.c.management_node_id,  # the projection's is its current submission's
                 *PROJECTIONS.columns,
             )
             .join_from(SUBMISSIONS, PROJECTIONS, _OF_ITS_JOB)
@@ -149,17 +150,6 @@ KEYED = {
         TIMELINE.c.tenant_id,
         TIMELINE.c.workspace_id,
         TIMELINE.c.projection_event_id,
-    ),
-    "node_targets": Keyed(
-        lambda keys: select(
-            SUBMISSIONS.c.submission_id,
-            SUBMISSIONS.c.tenant_id,
-            SUBMISSIONS.c.workspace_id,
-            SUBMISSIONS.c.job_id,
-            SUBMISSIONS.c.attempt,
-            SUBMISSIONS.c.management_node_id,
-        ).where(keys),
-        SUBMISSIONS.c.submission_id,
     ),
     **{f"close_as_{state.value}": _close_as(state) for state in ProjectionState if is_terminal(state)},
 }

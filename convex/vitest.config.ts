@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    environment: "edge-runtime", // what the functions run in: no Node.js
+    testTimeout: 120_000, // convex-test scans its tables, and the machine may be busy
+    include: ["tests/**/*.test.ts"],
+    server: { deps: { inline: ["convex-test"] } },
+  },
+});
