@@ -1,8 +1,10 @@
 """Our Convex functions in a process of their own, on the stand-in of convex/testing: true functions, true wire."""
 
+import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -51,6 +53,15 @@ class TestingHost:
     def heal(self) -> None:
         """Take back the faults that were not met."""
         httpx.post(f"{self.url}/testing/heal", timeout=30).raise_for_status()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let nobody be answered for a while."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     async def opened(self, *, sole_gateway: bool = False, call_seconds: float = CALL_SECONDS) -> ConvexProductStore:
         access = Access(SecretStr(SECRET), sole_gateway=sole_gateway, allow_testing_store=True)
