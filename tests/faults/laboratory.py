@@ -122,15 +122,13 @@ class Laboratory:
 
     def has_work(self) -> bool:
         """Tell whether the agent has anything left to do, or to tell."""
-        file = Home(self.stack.node.home).journal_file
+        file, done = Home(self.stack.node.home).journal_file, {CommandState.DONE, CommandState.DROPPED}
         try:
-            journal = Journal.open_for_reading(file, clock=lambda: datetime.now(UTC))
-        except sqlite3.OperationalError:  # it was lost, and the agent has not begun another yet
+            with contextlib.closing(Journal.open_for_reading(file, clock=lambda: datetime.now(UTC))) as journal:
+                tally, cancels = journal.tally(), journal.open_cancels()
+        except sqlite3.OperationalError:  # it was lost, and the agent has not made another yet
             return True
-        with contextlib.closing(journal):
-            tally = journal.tally()
-            done = {CommandState.DONE, CommandState.DROPPED}
-            return bool(tally.commands.keys() - done or tally.outbox.get(OutboxState.PENDING) or journal.open_cancels())
+        return bool(tally.commands.keys() - done or tally.outbox.get(OutboxState.PENDING) or cancels)
 
     def slurm_jobs(self, states: str = "all") -> set[str]:
         """Return the ids of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm."""
