@@ -59,7 +59,9 @@ def serve(*, host: str | None = None, port: int | None = None, data_dir: DataDir
         code = run(settings)
     except OSError as error:
         fail(UNREACHABLE, f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}")
-    except (ValueError, StoreUnavailableError) as error:
+    except StoreUnavailableError as error:
+        fail(UNREACHABLE, f"the product store is out of reach: {error}")
+    except ValueError as error:
         fail(REFUSED, str(error))
     sys.exit(code)
 

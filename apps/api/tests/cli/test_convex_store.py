@@ -66,6 +66,22 @@ def test_a_wrong_secret_is_unreachable_in_one_line(settings, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"SLIPWAY_STORE_SECRET": "another"}, "out of reach: check: HTTP 401: the deployment does not take our secret"),
+        ({"SLIPWAY_STORE_URL": "convex+http://127.0.0.1:9"}, "out of reach: check: ConnectError"),
+    ],
+)
+def test_a_gateway_that_cannot_have_its_store_does_not_start_and_says_why_in_one_line(settings, tmp_path, wrong, said):
+    if "SLIPWAY_STORE_SECRET" in wrong:
+        del settings["SLIPWAY_STORE_SECRET_FILE"]
+    done = gateway("serve", "--port", "0", cwd=tmp_path, **{**settings, **wrong})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_missing_secret_is_refused_before_anything_is_served(settings, tmp_path):
     del settings["SLIPWAY_STORE_SECRET_FILE"]
     done = gateway("serve", "--port", "0", cwd=tmp_path, **settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway_gateway.ports import ProductStore
 from slipway_gateway.stores.access import Access
-from slipway_gateway.stores.convex.address import functions_url, is_convex
+from slipway_gateway.stores.convex.address import is_convex
 
 TIMEOUT_SECONDS = 5.0
 SQLITE_URL_PREFIX = "sqlite:///"
@@ -36,10 +36,12 @@ async def open_store(
 
 
 def check_named(url_or_path: str | Path, access: Access = NO_ACCESS) -> None:
-    """Raise ValueError where the store's name or secret can open none; looks at no store."""
+    """Raise ValueError where the store's name or secret can open none; one over a network is asked, a file is not.
+
+    Raises StoreUnavailableError where it does not answer, or as another version does.
+    """
     if is_convex(url_or_path):
-        functions_url(str(url_or_path))
-        access.secret()
+        schema_is_current(url_or_path, access)
     else:
         sqlite_path(url_or_path)
 
