@@ -15,12 +15,14 @@ from points import around, without
 def _worker() -> None:
     from aiida.engine import CalcJob
     from aiida.engine.daemon import execmanager
+    from aiida.engine.processes.calcjobs import tasks
     from aiida.orm import ProcessNode
 
     around(execmanager, "upload_calculation", "worker.upload")
     around(execmanager, "submit_calculation", "worker.submit")
     around(execmanager, "retrieve_calculation", "worker.retrieve")
     around(execmanager, "kill_calculation", "worker.kill")
+    around(tasks, "task_submit_job", "worker.hand_in")  # a submit, its tries again, and AiiDA's note that it is done
     around(CalcJob, "parse", "worker.parse")
     around(ProcessNode, "seal", "worker.seal")
 

@@ -145,6 +145,23 @@ async def test_somebody_else_s_processes_are_not_recalled(lab, monkeypatch):
     assert theirs not in {it.envelope.command.submission_id for it in recalled}
 
 
+async def test_somebody_else_s_processes_are_not_continued(lab, tmp_path, monkeypatch):
+    ours, _ = await lab.run_sh(f"touch {tmp_path / 'ours'}; sleep 3")
+    await lab.until_written(ours, tmp_path / "ours")
+    monkeypatch.setattr(submission, "envelope_json", lambda _: "my own trial")
+    _, execution_id = await lab.run_sh(f"touch {tmp_path / 'theirs'}; sleep 3")
+    for _ in range(100):
+        if (tmp_path / "theirs").exists():
+            break
+        await asyncio.sleep(0.1)
+
+    under_way = await lab.engine._thread.run(queries.under_way)
+    of_theirs = await lab.engine._thread.run(lambda: queries.node_of(execution_id).pk)
+
+    assert under_way
+    assert of_theirs not in under_way
+
+
 async def test_executions_are_recalled_where_the_engine_was_not_started(lab):
     submission_id, _ = await lab.run_sh("true")
     await lab.until_ended(submission_id)

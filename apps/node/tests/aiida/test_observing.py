@@ -1,9 +1,10 @@
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from slipway_node.aiida import collecting, observing, queries, submission, work_directory
+from slipway_node.aiida import collecting, observing, queries, submission, verdicts, work_directory
 from slipway_node.aiida.observing import Look
 from slipway_node.aiida.verdicts import ProcessRow, UndecidedError
 from slipway_node.ports import EngineUnavailableError, Phase
@@ -27,12 +28,38 @@ def test_a_slurm_that_does_not_answer_is_asked_once_a_look():
     assert len(asked) == 1
 
 
-def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypatch):
+def row_of(**known) -> ProcessRow:
     now = datetime.now(UTC)
-    row = ProcessRow(
-        uuid="u", label="s", description="{}", process_state="excepted", exit_status=None, exit_message=None,
-        sealed=True, exception="ImportError: gone", scheduler_state="running", job_id="7",
-        calcjob_state="withscheduler", created_at=now, changed_at=now,
+    always = {"uuid": "u", "label": "s", "sealed": True, "created_at": now, "changed_at": now}
+    return ProcessRow(**dict.fromkeys(ProcessRow.__dataclass_fields__) | always | known)
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(monkeypatch):
+    monkeypatch.setattr(submission, "envelope_from", json.loads)
+    changed, whole = row_of(label="a", description="my best run"), row_of(label="b", description="{}", sealed=False)
+
+    seen = observing.observations([changed, whole], None)
+
+    assert [it.submission_id for it in seen] == ["b"]
+
+
+def test_a_refusal_is_told_also_where_a_worker_that_took_the_process_up_broke_off(monkeypatch):
+    row = row_of(description="{}", process_state="excepted", exception="AssertionError: it does not have a job id")
+    kept = {verdicts.REFUSAL_EXTRA: "invalid partition specified: x"}
+    node = SimpleNamespace(base=SimpleNamespace(attributes={}, extras=kept))
+    monkeypatch.setattr(queries, "node_of", lambda _: node)
+    monkeypatch.setattr(submission, "envelope_from", json.loads)
+    monkeypatch.setattr(observing, "_scheduler_reason", lambda *_: None)
+
+    [seen] = observing.observations([row], SimpleNamespace())
+
+    assert (seen.failure.code, seen.failure.message) == ("policy_rejected", "invalid partition specified: x")
+
+
+def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypatch):
+    row = row_of(
+        description="{}", process_state="excepted", exception="ImportError: gone", scheduler_state="running",
+        job_id="7", calcjob_state="withscheduler",
     )  # fmt: skip
     node = SimpleNamespace(base=SimpleNamespace(attributes={"remote_workdir": "/lab"}))
     monkeypatch.setattr(queries, "node_of", lambda _: node)

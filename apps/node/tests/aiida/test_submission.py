@@ -8,7 +8,7 @@ from aiida.engine.daemon.client import DaemonClient
 
 from slipway_contracts.node_policy import NodePolicy
 from slipway_node.aiida import brokers, daemon, queries, submission, work_directory
-from slipway_node.aiida.engine import AiidaEngine
+from slipway_node.aiida.engine import AiidaEngine, _resume
 from slipway_node.ports import EngineUnavailableError, RefusedJobError
 
 
@@ -68,6 +68,18 @@ def test_nothing_is_sent_to_a_broker_that_stands_still(engine, broker):
     engine._continue_dropped()
 
     assert (engine._daemon.dropped, broker.queued) == ([7, 8, 9], [])
+
+
+def test_nothing_left_behind_is_sent_to_a_broker_that_stands_still_and_may_have_it(broker, monkeypatch):
+    monkeypatch.setattr(submission, "left_behind", lambda _: [7])
+
+    broker.stands_still = True
+    _resume(["u"])
+    assert broker.queued == []
+
+    broker.stands_still = False
+    _resume(["u"])
+    assert broker.queued == [7]
 
 
 def test_one_that_ends_while_the_broker_is_asked_was_not_dropped(monkeypatch):

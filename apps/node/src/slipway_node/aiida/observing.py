@@ -27,7 +27,16 @@ def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -
     One that failed has not ended before it can be told why: where Slurm cannot be asked, nothing changes.
     """
     look = None if cluster is None else Look(cluster)
-    return [_observation(row, look) for row in rows]
+    return [seen for row in rows if (seen := _observed(row, look)) is not None]
+
+
+def _observed(row: verdicts.ProcessRow, look: "Look | None") -> Observation | None:
+    """Return what ``row`` says, None where it cannot be read: its own trouble, and none of the other executions'."""
+    try:
+        return _observation(row, look)
+    except Exception:  # noqa: BLE001 - a record that somebody has changed, or that lacks a file
+        _log.exception("record_not_read", execution_id=row.uuid)
+        return None
 
 
 class Look:
@@ -85,6 +94,8 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
         return replace(seen, phase=_before_its_end(phase), ended_at=None)
     if (said := work_directory.told(node)) is not None:
         return replace(seen, phase=Phase.FAILED, failure=verdicts.without_storage(said))
+    if row.job_id is None and (refusal := node.base.extras.get(verdicts.REFUSAL_EXTRA, None)) is not None:
+        return replace(seen, failure=verdicts.refused(str(refusal)))
     if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
         return replace(seen, phase=Phase.KILLED)
     tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)

@@ -1,5 +1,6 @@
 """Asking AiiDA's database: one query whatever the number of submissions, columns only, no objects kept."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -76,17 +77,28 @@ def never_taken_up(execution_ids: Sequence[str]) -> list[tuple[int, datetime]]:
 
 
 def under_way() -> list[int]:
-    """Return the pks of processes that were taken up and have not ended, and could be continued."""
+    """Return the pks of our processes that were taken up and have not ended, and could be continued.
+
+    What somebody else runs on the profile, in a shell of theirs, has a checkpoint and no task too.
+    """
     from aiida.orm import ProcessNode, QueryBuilder
 
     filters = {
         "attributes.process_state": {"in": ["waiting", "running"]},
         "attributes": {"has_key": ProcessNode.CHECKPOINT_KEY},
     }
+    query = QueryBuilder().append(ProcessNode, filters=filters, project=["id", "label", "description"])
     try:
-        return [int(pk) for pk in QueryBuilder().append(ProcessNode, filters=filters, project=["id"]).all(flat=True)]
+        return [int(pk) for pk, label, description in query.all() if _is_ours(label, description)]
     finally:
         end_transaction()
+
+
+def _is_ours(label: str, description: str) -> bool:
+    try:
+        return bool(json.loads(description)["command"]["submission_id"] == label)
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def node_of(execution_id: str) -> Any:

@@ -33,6 +33,19 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
     def _get_submit_command(self, submit_script: str) -> str:
         return submit_command(submit_script)
 
+    def submit_job(self, working_directory: str, filename: str) -> Any:
+        """Submit; a refusal for good is kept with the process before AiiDA hears of it.
+
+        AiiDA writes down that the job is with the scheduler also where it is not, and a worker that takes the process
+        up from there breaks off, since it finds no number of a job.
+        """
+        answer = super().submit_job(working_directory, filename)
+        if isinstance(answer, ExitCode):
+            calculation = QueryBuilder().append(CalcJobNode, filters={"attributes.remote_workdir": working_directory})
+            for node in calculation.all(flat=True):
+                node.base.extras.set(verdicts.REFUSAL_EXTRA, answer.message)
+        return answer
+
     def _parse_submit_output(self, retval: int, stdout: str, stderr: str) -> Any:
         """Return the job's id, or how the process ends where Slurm would refuse it at each further try too."""
         refusal = None if retval == 0 else final_refusal(stderr)

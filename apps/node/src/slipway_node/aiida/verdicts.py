@@ -51,6 +51,8 @@ _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b")
 
 REFUSED_STATUS = 131
 """What a process ends with whose job the scheduler refused for good; AiiDA has it for an invalid account."""
+REFUSAL_EXTRA = "slipway_refusal"
+"""What the scheduler said then, kept with the process."""
 
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
@@ -139,6 +141,11 @@ def may_lack_its_claim(scheduler_reason: str | None) -> bool:
 def without_storage(said: str) -> Failure:
     """Return the failure of an execution that the node had no storage for."""
     return Failure(NODE_STORAGE, _bounded(said), retryable=True)
+
+
+def refused(said: str) -> Failure:
+    """Return the failure of an execution whose job the scheduler would never take."""
+    return Failure(_SCHEDULER_EXIT_CODES[REFUSED_STATUS], _bounded(said))
 
 
 def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool:
