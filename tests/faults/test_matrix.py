@@ -1,10 +1,13 @@
 """Each boundary of a submission's steps is struck once, on real AiiDA and Slurm; `make faults` does all of it."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from laboratory import Laboratory, laboratory
-from matrix import Case, doubled_since, each_boundary_once, strike
+from matrix import Case, Outcome, doubled_since, each_boundary_once, strike
+from reliability import cells_of, summary, table
 
 pytestmark = [
     pytest.mark.service("aiida"),
@@ -21,7 +24,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
         assert doubled_since(made) == []
 
 
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[list[Outcome]]:
+    """What came of each case; told as a table where a workflow keeps a summary."""
+    told: list[Outcome] = []
+    yield told
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(page).open("a", encoding="utf-8") as out:
+            out.write(f"{summary(told, 'Faults, each point once')}\n\n{table(cells_of(told))}\n")
+
+
 @pytest.mark.parametrize("case", each_boundary_once(), ids=str)
-def test_a_job_whose_submission_is_struck_runs_once_and_ends_as_it_should(lab: Laboratory, case: Case) -> None:
-    wrong = strike(lab, case).wrong
-    assert not wrong, "\n".join([*wrong, lab.stack.node.process.tail()])
+def test_a_job_whose_submission_is_struck_runs_once_and_ends_as_it_should(
+    lab: Laboratory, outcomes: list[Outcome], case: Case
+) -> None:
+    outcome = strike(lab, case)
+    outcomes.append(outcome)
+    assert not outcome.wrong, "\n".join([*outcome.wrong, lab.stack.node.process.tail()])
