@@ -1,10 +1,12 @@
 /** What the product's own pages subscribe to: jobs, timelines and nodes of the signed-in user's tenant. */
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
-import { v } from "convex/values";
+import { v, type Infer } from "convex/values";
 import { customCtx, customQuery } from "convex-helpers/server/customFunctions";
 import type { Doc } from "./_generated/dataModel";
-import { query } from "./_generated/server";
-import { projectionOfJob } from "./model/lookups";
+import { query, type DatabaseReader } from "./_generated/server";
+import { plainWords, queuedSeconds, runningSeconds } from "./model/enrichment";
+import { isTerminal } from "./model/lifecycle";
+import { each, nodeOf, projectionOfJob } from "./model/lookups";
 import { nodesOf, timelineOf } from "./model/reading";
 import { given, projectionRecord } from "./model/records";
 import { databaseOf, scopeOf, viewerOf } from "./model/viewers";
@@ -19,32 +21,48 @@ const page = customQuery(
   }),
 );
 
-/** A job as a page shows it. How fresh it is, its node's `last_seen_at` tells: a clock is no part of a query. */
+/**
+ * A job as a page shows it. No query here looks at a clock: the seconds are there once they no longer grow, and what
+ * time alone changes is worked out on the page, from `node_last_seen_at` and the times (`asOf`, model/enrichment.ts).
+ */
 const jobView = projection.extend({
-  seconds_queued: v.optional(v.number()),
-  seconds_running: v.optional(v.number()),
+  display_message: v.string(),
+  queued_seconds: v.optional(v.number()),
+  running_seconds: v.optional(v.number()),
+  node_last_seen_at: v.optional(v.number()),
 });
 /** A node as a page shows it: no keys, and nothing that only its agent needs. */
 const nodeView = node.omit("tenant_id", "public_key", "next_public_key", "epoch");
-const MICROSECONDS = 1_000_000;
 /** Most jobs in one page, whatever was asked for. */
 const PAGE_MAX = 200;
 
-function viewed(row: Doc<"projections">) {
-  const { submitted_at, started_at, ended_at } = row;
-  const left = started_at ?? ended_at;
-  return {
+/**
+ * Return rows as a page shows them.
+ *
+ * A node is read for jobs that have not ended: of the others nothing can be stale any more, and a page of them is not
+ * run again at each heartbeat.
+ */
+async function viewed(db: DatabaseReader, rows: Doc<"projections">[]): Promise<Infer<typeof jobView>[]> {
+  const open = rows.filter((row) => !isTerminal(row.projection_state)).map((row) => row.management_node_id);
+  const nodes = await each(open, String, (nodeId) => nodeOf(db, nodeId));
+  return rows.map((row) => ({
     ...projectionRecord(row),
+    display_message: row.display_message ?? wordsOf(row),
     ...given({
-      seconds_queued: left === undefined ? undefined : seconds(submitted_at, left),
-      seconds_running: started_at === undefined || ended_at === undefined ? undefined : seconds(started_at, ended_at),
+      queued_seconds: queuedSeconds(row),
+      running_seconds: runningSeconds(row),
+      node_last_seen_at: isTerminal(row.projection_state) ? undefined : nodes.get(row.management_node_id)?.last_seen_at,
     }),
-  };
+  }));
 }
 
-/** Two clocks took the two times: a difference below nothing is none. */
-function seconds(from: number, to: number): number {
-  return Math.max(0, to - from) / MICROSECONDS;
+function wordsOf(row: Doc<"projections">): string {
+  return plainWords({
+    state: row.projection_state,
+    source_execution_state: row.source_execution_state,
+    failure_code: row.failure?.code,
+    cancel_requested: row.cancel_requested_at !== undefined,
+  });
 }
 
 /** A workspace's jobs, newest submission first, in pages; in one state, if one is named. */
@@ -66,7 +84,7 @@ export const jobs = page({
           );
     const numItems = Math.min(paginationOpts.numItems, PAGE_MAX);
     const result = await ofWorkspace.order("desc").paginate({ ...paginationOpts, numItems });
-    return { ...result, page: result.page.map(viewed) };
+    return { ...result, page: await viewed(ctx.db, result.page) };
   },
 });
 
@@ -76,7 +94,7 @@ export const job = page({
   returns: v.union(jobView, v.null()),
   handler: async (ctx, { workspace_id, job_id }) => {
     const row = await projectionOfJob(ctx.db, { ...scopeOf(ctx.viewer, workspace_id), job_id });
-    return row === null ? null : viewed(row);
+    return row === null ? null : ((await viewed(ctx.db, [row]))[0] ?? null);
   },
 });
 

@@ -1,7 +1,7 @@
 /** The true functions on convex-test: in memory, one call at a time, within Convex's limits of a transaction. */
 import { convexTest, type TestConvex } from "convex-test";
 import { makeFunctionReference, type UserIdentity } from "convex/server";
-import { ConvexError, convexToJson, type Value } from "convex/values";
+import { ConvexError, convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/values";
 import { PREFIX } from "../functions/http";
 import schema from "../functions/schema";
 import { modules } from "./modules";
@@ -38,7 +38,9 @@ export class TestStore {
 
   /** Answer a page's query as the backend does: an error of the function is told with status 200. */
   async query({ headers, body }: Call): Promise<Response> {
-    const { path, args } = JSON.parse(body) as { path: string; args: Record<string, Value> };
+    const { path, args: given } = JSON.parse(body) as { path: string; args: JSONValue };
+    // Convex's own client sends a list of one; what is sent by hand may be the arguments themselves.
+    const args = jsonToConvex(Array.isArray(given) ? (given[0] ?? {}) : given) as Record<string, Value>;
     if (!/^pages:\w+$/.test(path)) {
       return told({ status: "error", errorMessage: "Server Error: no such public function" });
     }

@@ -3,7 +3,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { ConvexHttpClient } from "convex/browser";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { api } from "../functions/_generated/api";
 import { PREFIX } from "../functions/http";
 import type { Submission } from "../functions/wire/types";
 import { KINDS } from "../testing/faults";
@@ -150,6 +152,16 @@ describe("a page", () => {
     const spy = token({ iss: "issuer", sub: "spy", tenant_id: "umbrella", workspace_ids: ["lab"] });
     expect(await query("pages:job", args, spy)).toMatchObject({ status: "success", value: null });
     expect(await query("pages:job", args)).toMatchObject({ status: "error", errorData: { code: "unauthorized" } });
+  });
+
+  test("is read by Convex's own client too", async () => {
+    const { job_id } = await world.submit(node);
+    const client = new ConvexHttpClient(url);
+    client.setAuth(ada.Authorization?.slice("Bearer ".length) ?? "");
+    const asked = { workspace_id: "lab", job_id };
+    expect(await client.query(api.pages.job, asked)).toMatchObject({ job_id, node_last_seen_at: T0 });
+    client.clearAuth();
+    await expect(client.query(api.pages.job, asked)).rejects.toMatchObject({ data: { code: "unauthorized" } });
   });
 
   test.each(["jobs:get", "pages:none", "nodes:find"])("is not %s", async (path) => {

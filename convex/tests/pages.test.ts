@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { api } from "../functions/_generated/api";
 import type { Submission } from "../functions/wire/types";
 import { databaseOf } from "../functions/model/viewers";
-import { SCOPE, SECRET, T0, World } from "./world";
+import { SCOPE, SECOND, SECRET, T0, World } from "./world";
 
 const { workspace_id } = SCOPE;
 const FIRST = { numItems: 10, cursor: null };
@@ -85,14 +85,39 @@ test("a job is told as the gateway tells it, and how long it was queued and ran"
   await world.drive(job, "accepted", "running", "completed");
   const { projection } = await world.call<{ projection: object }>("get-job", { ...SCOPE, job_id: job.job_id });
   const shown = await PAGES.job(as(ADA));
-  expect(shown).toEqual({ ...projection, seconds_queued: 2, seconds_running: 1 });
+  expect(shown).toEqual({ ...projection, display_message: "Done", queued_seconds: 2, running_seconds: 1 });
   expect((await PAGES.jobs(as(ADA))).page).toEqual([shown]);
 });
 
 test("a job that never ran was queued to its end", async () => {
   await world.drive(job, "failed");
-  expect(await PAGES.job(as(ADA))).toMatchObject({ seconds_queued: 1 });
-  expect(await PAGES.job(as(ADA))).not.toHaveProperty("seconds_running");
+  expect(await PAGES.job(as(ADA))).toMatchObject({ queued_seconds: 1, display_message: "Failed" });
+  expect(await PAGES.job(as(ADA))).not.toHaveProperty("running_seconds");
+});
+
+test("a job that has not ended is told with when its node was last heard, and not with what grows", async () => {
+  const waits = { display_message: "Waiting for the lab's node to take it", node_last_seen_at: T0 };
+  expect(await PAGES.job(as(ADA))).toMatchObject(waits);
+  expect(await PAGES.job(as(ADA))).not.toHaveProperty("queued_seconds");
+  await world.drive(job, "accepted", "running");
+  await world.call("record-heartbeat", { ...world.beat(node), received_at: T0 + 10 * SECOND });
+  const runs = { display_message: "Running", queued_seconds: 2, node_last_seen_at: T0 + 10 * SECOND };
+  expect((await PAGES.jobs(as(ADA))).page).toMatchObject([runs]);
+  expect(await PAGES.job(as(ADA))).not.toHaveProperty("running_seconds");
+});
+
+test("what a job left behind is told, with the node's own words", async () => {
+  await world.drive(job, "accepted", "running");
+  const failed = {
+    ...(await world.update(job, "failed", 3)),
+    display_message: "The mesh is too coarse",
+    scheduler_ref: { slurm_job_id: "42", partition: "main" },
+    result_ref: { output_uri: "file:///results", summary: '{"energy": -1}' },
+    failure: { code: "exit_400", message: "no convergence", retryable: true },
+  };
+  await world.call("apply-projection-updates", world.application(node, failed));
+  const { display_message, scheduler_ref, result_ref, failure } = failed;
+  expect(await PAGES.job(as(ADA))).toMatchObject({ display_message, scheduler_ref, result_ref, failure });
 });
 
 test("a timeline is told as the gateway tells it", async () => {

@@ -19,6 +19,7 @@ import type * as http from "../http.js";
 import type * as jobs from "../jobs.js";
 import type * as model_agents from "../model/agents.js";
 import type * as model_cancelling from "../model/cancelling.js";
+import type * as model_enrichment from "../model/enrichment.js";
 import type * as model_enrolling from "../model/enrolling.js";
 import type * as model_ids from "../model/ids.js";
 import type * as model_leasing from "../model/leasing.js";
@@ -59,6 +60,7 @@ declare const fullApi: ApiFromModules<{
   jobs: typeof jobs;
   "model/agents": typeof model_agents;
   "model/cancelling": typeof model_cancelling;
+  "model/enrichment": typeof model_enrichment;
   "model/enrolling": typeof model_enrolling;
   "model/ids": typeof model_ids;
   "model/leasing": typeof model_leasing;

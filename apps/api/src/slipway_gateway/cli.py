@@ -1,4 +1,7 @@
-"""`slipway-gateway`: serve, dev-token, migrate, check. Exit codes: 0 well, 1 refused, 2 usage, 3 unreachable."""
+"""`slipway-gateway`: serve, migrate, check, dev-token, dev-jwks.
+
+Exit codes: 0 well, 1 refused, 2 usage, 3 unreachable.
+"""
 
 import os
 import sys
@@ -113,6 +116,16 @@ def dev_token(
         ttl_seconds=ttl_seconds,
     )
     print(token)  # noqa: T201 - the command's whole output
+
+
+@app.command
+def dev_jwks(*, data_dir: DataDir = None) -> None:
+    """Print the JWK set that development tokens are checked by, and nothing else."""
+    import json
+
+    from slipway_gateway.auth.dev_issuer import jwks, signing_key
+
+    print(json.dumps(jwks(signing_key(_settings(data_dir=data_dir).data_dir))))  # noqa: T201 - the whole output
 
 
 @app.command

@@ -1,5 +1,6 @@
 """The gateway's command line, as processes."""
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
+
+from slipway_gateway.auth.dev_issuer import ISSUER
+from slipway_gateway.auth.users import UserTokens, keys_of_jwks
 
 COMMAND = [str(Path(sys.executable).parent / "slipway-gateway")]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
@@ -49,6 +54,17 @@ def token(cwd: Path) -> str:
 def test_dev_token_prints_the_token_and_nothing_else(tmp_path: Path) -> None:
     assert len(token(tmp_path).split(".")) == 3
     assert len(token(tmp_path).split()) == 1
+
+
+def test_development_tokens_hold_by_the_printed_keys_and_name_theirs(tmp_path: Path) -> None:
+    """As Convex wants it: an issuer that is a URL, a key with an id, an algorithm that is told."""
+    keys = tmp_path / "jwks.json"
+    keys.write_text(gateway("dev-jwks", cwd=tmp_path).stdout)
+    assert set(keys_of_jwks(keys)) == {jwt.get_unverified_header(token(tmp_path))["kid"]}
+    assert UserTokens(ISSUER, "slipway", keys_of_jwks(keys)).verify(token(tmp_path)).user_id == "ada"
+    assert ISSUER.startswith("https://")
+    (told,) = json.loads(keys.read_text())["keys"]
+    assert (told["alg"], told["kty"], "d" in told) == ("ES256", "EC", False)
 
 
 @pytest.mark.tenant_boundary("reads")

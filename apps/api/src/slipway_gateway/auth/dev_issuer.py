@@ -1,11 +1,16 @@
-"""The development issuer: an ES256 key pair in the data directory, for a gateway on loopback only."""
+"""The development issuer: an ES256 key pair in the data directory, for a gateway on loopback only.
 
+Its tokens are such as Convex takes too: an issuer that is a URL, and a key with an id.
+"""
+
+import hashlib
 import os
 import secrets
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,12 +18,15 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
+from jwt.algorithms import ECAlgorithm
 
-ISSUER = "urn:slipway:dev-issuer"
+ISSUER = "https://dev-issuer.slipway.invalid"  # a name: nothing is ever asked there
 KEY_NAME = "dev-issuer.pem"
 TOKEN_TTL_SECONDS = 12 * 3600
+_KEY_ID_DIGITS = 16
 
 
 def is_loopback(host: str) -> bool:
@@ -57,6 +65,18 @@ def _make(path: Path) -> None:
         draft.unlink()
 
 
+def key_id(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return the key's id: it follows from the key."""
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()[:_KEY_ID_DIGITS]
+
+
+def jwks(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    """Return the JWK set that the issuer's tokens are checked by."""
+    public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {"keys": [public | {"kid": key_id(key), "alg": "ES256", "use": "sig"}]}
+
+
 def issue(
     key: ec.EllipticCurvePrivateKey,
     *,
@@ -80,4 +100,4 @@ def issue(
         "iat": issued_at,
         "exp": issued_at + ttl_seconds,
     }
-    return jwt.encode(claims, key, algorithm="ES256")
+    return jwt.encode(claims, key, algorithm="ES256", headers={"kid": key_id(key)})

@@ -1,0 +1,89 @@
+// @vitest-environment node
+/** What docs/how-to/convex.md shows: its examples have the types they use, its commands exist, no variable is left out. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const PACKAGE = fileURLToPath(new URL("../", import.meta.url));
+const HOW_TO = join(PACKAGE, "../docs/how-to/convex.md");
+const BIN = join(PACKAGE, "node_modules", ".bin");
+/** What a page that uses the package has installed. */
+const INSTALLED = { "@slipway/convex": ".", convex: "node_modules/convex", react: "node_modules/react" };
+const TYPES = { "@types/react": "node_modules/@types/react" };
+/** As strict as a page may be, and without the types of Node. */
+const COMPILED = {
+  noEmit: true,
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noUnusedLocals: true,
+  skipLibCheck: true,
+  jsx: "react-jsx",
+  target: "ES2022",
+  lib: ["ES2022", "DOM", "DOM.Iterable", "DOM.AsyncIterable"],
+  module: "ESNext",
+  moduleResolution: "bundler",
+  types: [],
+};
+
+const text = readFileSync(HOW_TO, "utf8");
+function blocks(kind: string): string[] {
+  return [...text.matchAll(new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\`$`, "gms"))].map((block) => block[1] ?? "");
+}
+
+let product: string;
+beforeAll(() => {
+  product = mkdtempSync(join(tmpdir(), "slipway-page-"));
+  for (const [name, path] of Object.entries({ ...INSTALLED, ...TYPES })) {
+    mkdirSync(dirname(join(product, "node_modules", name)), { recursive: true });
+    symlinkSync(join(PACKAGE, path), join(product, "node_modules", name));
+  }
+});
+afterAll(() => {
+  rmSync(product, { recursive: true, force: true });
+});
+
+/** Compile files of the product; return what the compiler says. */
+function compiled(files: Record<string, string>): string {
+  for (const [name, source] of Object.entries(files)) writeFileSync(join(product, name), source);
+  const config = { compilerOptions: COMPILED, files: Object.keys(files) };
+  writeFileSync(join(product, "tsconfig.json"), JSON.stringify(config));
+  return spawnSync(join(BIN, "tsc"), ["-p", product], { encoding: "utf8" }).stdout;
+}
+
+test("the examples have the types they use", () => {
+  const examples = blocks("tsx?");
+  expect(examples.length).toBeGreaterThan(2);
+  expect(compiled(Object.fromEntries(examples.map((example, at) => [`example-${at}.tsx`, example])))).toBe("");
+});
+
+test("an example with a field that no job has would be found", () => {
+  const misspelt = blocks("tsx").map((example) => example.replaceAll("display_message", "display_mesage"));
+  const found = compiled(Object.fromEntries(misspelt.map((example, at) => [`misspelt-${at}.tsx`, example])));
+  expect(found).toContain("Property 'display_mesage' does not exist");
+});
+
+const shown = blocks("console").flatMap((block) => [...block.matchAll(/^\$ .*exec convex ((?:[a-z]+ ?)+)(.*)$/gm)]);
+
+test("every command of Convex that is shown exists, with the options it is shown with", () => {
+  expect(shown.length).toBeGreaterThan(3);
+  const commands = new Map(shown.map(([, words = "", rest = ""]) => [words.trim(), rest.match(/--[a-z-]+/g) ?? []]));
+  for (const [words, options] of commands) {
+    const help = execFileSync(join(BIN, "convex"), [...words.split(" "), "--help"], { encoding: "utf8" });
+    expect(help).toMatch(new RegExp(`^Usage: convex ${words}`, "m"));
+    for (const option of options) expect(help).toContain(option);
+  }
+});
+
+test("every variable of the deployment is told, here and in the README", () => {
+  const functions = readdirSync(join(PACKAGE, "functions"), { recursive: true, encoding: "utf8" });
+  const sources = functions.filter((name) => name.endsWith(".ts")).map((name) => join(PACKAGE, "functions", name));
+  const read = sources.flatMap((source) => readFileSync(source, "utf8").match(/(?<=env\.)SLIPWAY_\w+/g) ?? []);
+  expect(new Set(read).size).toBeGreaterThan(5);
+  for (const page of [text, readFileSync(join(PACKAGE, "README.md"), "utf8")]) {
+    expect([...new Set(read)].filter((name) => !page.includes(name))).toEqual([]);
+  }
+});
