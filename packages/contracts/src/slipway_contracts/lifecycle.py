@@ -180,6 +180,9 @@ class Refused:
 
 Verdict = Applied | Duplicate | Refused
 
+AFTER_REFUSAL = Refused(Code.INVALID_PROJECTION_TRANSITION, "an earlier event of this submission was refused", gap=True)
+"""What stands behind a submission's first refusal: it is not tried, and may be sent again in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -269,9 +272,7 @@ def fold(
     writes: list[ProjectionUpdate] = []
     for update in updates:
         if verdicts and isinstance(verdicts[-1], Refused):
-            verdicts.append(
-                Refused(Code.INVALID_PROJECTION_TRANSITION, "an earlier event of this submission was refused", gap=True)
-            )
+            verdicts.append(AFTER_REFUSAL)
             continue
         verdict = judge(standing, known.get(update.projection_event_id), update)
         due = [update]

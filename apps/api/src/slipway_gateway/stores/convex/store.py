@@ -34,6 +34,7 @@ from slipway_gateway.ports import (
 )
 from slipway_gateway.stores.convex import answers, requests
 from slipway_gateway.stores.convex.asking import Asking
+from slipway_gateway.stores.convex.batches import applied_in_turn
 from slipway_gateway.stores.convex.client import Functions
 from slipway_gateway.stores.convex.documents import Node
 from slipway_gateway.stores.convex.memory import NodeMemory
@@ -99,16 +100,20 @@ class ConvexProductStore:
         received_at: datetime,
         synthesize_running: bool = False,
     ) -> list[Verdict]:
-        """See the port."""
+        """See the port; what one transaction cannot take goes in several, in order."""
         if not updates:
             return []
-        asked = {
-            "updates": [requests.projection_update(update) for update in updates],
-            "received_at": received_at,
-            "synthesize_running": synthesize_running,
-        }
-        told = await self._asking.of_node("apply-projection-updates", answers.Updated, management_node_id, asked)
-        verdicts = list(map(answers.update_verdict, updates, _one_for_each(told.verdicts, updates)))
+
+        async def apply(some: Sequence[ProjectionUpdate]) -> list[Verdict]:
+            asked = {
+                "updates": [requests.projection_update(update) for update in some],
+                "received_at": received_at,
+                "synthesize_running": synthesize_running,
+            }
+            told = await self._asking.of_node("apply-projection-updates", answers.Updated, management_node_id, asked)
+            return list(map(answers.update_verdict, some, _one_for_each(told.verdicts, some)))
+
+        verdicts = await applied_in_turn(updates, apply)
         for verdict in verdicts:
             self._doubt(verdict, management_node_id)
         return verdicts

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from slipway_contracts.errors import Code
 from slipway_contracts.execution_event import ExecutionState, ResultRef
-from slipway_contracts.lifecycle import Receipt, Refused, Standing, Verdict, fold, receipt_of
+from slipway_contracts.lifecycle import AFTER_REFUSAL, Receipt, Refused, Standing, Verdict, fold, receipt_of
 from slipway_contracts.node_protocol import NodeState
 from slipway_contracts.projection_update import ProjectionFailure, ProjectionState, ProjectionUpdate
 from slipway_gateway.stores.sql.ledger import Ledger
@@ -19,9 +19,6 @@ TARGETS = Keyed("targets")
 RECEIPTS = Keyed("receipts")
 # A row of the same id that tells of another submission, or of no event: equal to no update's receipt.
 _ANOTHER = Receipt(None, None, None, None, None)
-_AFTER_REFUSAL = Refused(
-    Code.INVALID_PROJECTION_TRANSITION, "an earlier event of this submission was refused", gap=True
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ class _Projector:
         verdicts = self._folded(target, sound, application) if target is not None and sound else []
         if missed is not None and not (verdicts and isinstance(verdicts[-1], Refused)):
             verdicts.append(missed)
-        return verdicts + [_AFTER_REFUSAL] * (len(updates) - len(verdicts))
+        return verdicts + [AFTER_REFUSAL] * (len(updates) - len(verdicts))
 
     def _folded(self, target: _Target, updates: Sequence[ProjectionUpdate], application: Application) -> list[Verdict]:
         folded = fold(target.standing, self._known(updates), updates, synthesize_running=application.synthesize_running)

@@ -1,0 +1,69 @@
+"""A batch that is more than a transaction on Convex takes: in parts, in order, judged as one."""
+
+from store_world import SCOPE, World
+
+from slipway_contracts.lifecycle import AFTER_REFUSAL, Applied, Duplicate, Refused
+from slipway_gateway.ports import SubmissionRecord
+from slipway_gateway.stores.convex.batches import CALL_MAX_BYTES, applied_in_turn, calls
+
+WORLD = World(None)
+
+
+def updates(*states):
+    return [WORLD.update(record(submission), state) for submission, state in states]
+
+
+def record(submission_id):
+    return SubmissionRecord(
+        submission_id, SCOPE.tenant_id, SCOPE.workspace_id, "job", 1, "key", "", "node", WORLD.now, "trace"
+    )
+
+
+def test_what_a_transaction_takes_is_one_call():
+    some = updates(*[("a", "accepted")] * 80)
+    assert list(calls(some)) == [some]
+    large = updates(*[("a", "accepted")] * 200)
+    assert list(calls(large)) == [large]  # by its size: there are many, and they are small
+
+
+def test_what_is_more_goes_in_order_and_none_is_lost():
+    some = updates(*[("a", "accepted"), ("b", "accepted"), ("a", "running")] * 40)
+    size = len(some[0].model_dump_json())
+    parts = list(calls(some, most_bytes=5 * size))
+    assert [update for part in parts for update in part] == some
+    assert all(sum(len(update.model_dump_json()) for update in part) <= 5 * size for part in parts)
+    assert len(parts) > 1
+
+
+def test_one_that_is_too_large_alone_is_told_alone():
+    some = updates(("a", "accepted"), ("b", "accepted"))
+    assert list(calls(some, most_bytes=1)) == [[some[0]], [some[1]]]
+    assert CALL_MAX_BYTES > 1
+
+
+async def test_what_is_behind_a_refusal_is_a_gap_in_a_later_part_too():
+    some = updates(("a", "running"), ("b", "accepted"), ("a", "accepted"), ("b", "running"))
+    gap = Refused("invalid_projection_transition", "running cannot follow no event directly", gap=True)
+    told = []
+
+    async def apply(part):
+        told.append(part)
+        return [gap if update is some[0] else Applied(update) for update in part]
+
+    verdicts = await applied_in_turn(some, apply, most_bytes=1)
+
+    assert verdicts == [gap, Applied(some[1]), AFTER_REFUSAL, Applied(some[3])]
+    assert told == [[some[0]], [some[1]], [some[3]]]
+
+
+async def test_a_part_that_is_told_again_after_the_next_one_failed_changes_nothing():
+    some = updates(("a", "accepted"), ("a", "running"))
+    written = []
+
+    async def apply(part):
+        verdicts = [Duplicate() if update in written else Applied(update) for update in part]
+        written.extend(part)
+        return verdicts
+
+    await applied_in_turn(some[:1], apply, most_bytes=1)
+    assert await applied_in_turn(some, apply, most_bytes=1) == [Duplicate(), Applied(some[1])]
