@@ -83,6 +83,7 @@ class Laboratory:
     clocks: Mapping[str, Path]
     rabbitmq: RabbitMq | None = None
     effects: list[tuple[Any, Path, int]] = field(default_factory=list)  # case, what it writes, how often it has begun
+    former: set[str] = field(default_factory=set)  # folders of the jobs of cases that are over
 
     @contextlib.contextmanager
     def slurm_saying(self, answer: str) -> Iterator[None]:
@@ -130,12 +131,21 @@ class Laboratory:
             return True
         return bool(tally.commands.keys() - done or tally.outbox.get(OutboxState.PENDING) or cancels)
 
-    def slurm_jobs(self, states: str = "all") -> set[str]:
-        """Return the ids of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm."""
+    def slurm_jobs(self, states: str = "all") -> set[tuple[str, str]]:
+        """Return id and folder of the node's jobs that Slurm knows of, ended ones too; others may use the same Slurm.
+
+        None of those that were there when an earlier case ended: a controller that was killed may come back with some
+        that it had forgotten, and take one that has ended for running.
+        """
         command = ["squeue", "-h", "-t", states, "-o", "%i|%Z"]
         asked = subprocess.run(command, capture_output=True, text=True, check=True)
         rows = (line.split("|") for line in asked.stdout.splitlines())
-        return {job for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
+        own = {(job, folder) for job, folder in rows if folder.startswith(str(self.stack.node.home.resolve()))}
+        return {(job, folder) for job, folder in own if folder not in self.former}
+
+    def close_case(self) -> None:
+        """Have the jobs that are there belong to the cases that are over."""
+        self.former.update(folder for _, folder in self.slurm_jobs())
 
     def _engine_is_back(self) -> bool:
         words = ["start-circus", "worker"] if self.rabbitmq else ["start-circus", "worker", "broker"]
