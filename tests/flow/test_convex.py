@@ -3,13 +3,15 @@
 The stand-in is no backend (it says so in its first line); gateway, agent and AiiDA are real.
 """
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from local_stack import Gateway, Node, running, wait_until
 from product import Product, Stack, counting_job, effects_of
-from testing_host import SECRET, TestingHost
+from testing_host import CONVEX, SECRET, TestingHost
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("pnpm"), pytest.mark.timeout(240)]
 
@@ -74,6 +76,29 @@ def test_a_job_goes_its_whole_way_and_is_read_with_its_result(stack: Stack) -> N
     assert seen["result_ref"]["output_uri"].startswith("file:")
     assert (seen["display_message"], seen["queued_seconds"] >= 0) == ("Done", True)
     assert not list((stack.gateway.data_dir).glob("*.db*"))
+
+
+@pytest.mark.tenant_boundary("reads")
+def test_a_page_of_the_product_shows_the_job_to_its_tenant_alone(host: TestingHost, stack: Stack) -> None:
+    """What reads is TypeScript, as a page would: convex/tests/live/page.test.ts."""
+    uri, _ = counting_job(stack.shared, 0)
+    job_id = stack.product.submit(uri)
+    assert stack.product.wait(job_id)["projection_state"] == "succeeded"
+    reader = {
+        "SLIPWAY_CONVEX_URL": host.url,
+        "SLIPWAY_PAGE_TOKEN": stack.product.token,
+        "SLIPWAY_OTHER_TOKEN": stack.gateway.token(tenant="another", workspace="physics", user="eve"),
+        "SLIPWAY_JOB_ID": job_id,
+    }
+    read = subprocess.run(
+        ["pnpm", "-C", str(CONVEX), "run", "test:live"],
+        env=os.environ | reader,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert read.returncode == 0, read.stdout + read.stderr
 
 
 @pytest.mark.idempotency("execution-event")
