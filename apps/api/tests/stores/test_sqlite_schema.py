@@ -24,7 +24,7 @@ from slipway_gateway.stores.sql.migrate import MIGRATIONS, _upgrade, _use_write_
 from slipway_gateway.stores.sql.sqlite import TEXTS, connect
 from slipway_gateway.stores.sql.statements import GROUP_MAX, Insert, Keyed, Query
 
-MODULES = ("cancelling", "leasing", "ledger", "nodes", "projecting", "reading", "submitting")
+MODULES = ("archive", "cancelling", "leasing", "ledger", "nodes", "projecting", "reading", "submitting")
 
 
 def handles():
@@ -59,6 +59,9 @@ def plan_of(file, text):
 @pytest.mark.parametrize(("name", "text"), [pytest.param(*each, id=each[0]) for each in sorted(statements())])
 def test_no_statement_scans_a_table_or_sorts_what_an_index_could(file, name, text):
     plan = plan_of(file, text)
+    if name.startswith(("every_", "count_")):  # whole tables, for an export; but never sorted
+        assert not [step for step in plan if "TEMP B-TREE" in step], plan
+        return
     assert not [step for step in plan if step.startswith("SCAN")], plan
     if name not in ("open_projections", "nodes_of_tenant"):  # a rare sort of a bounded list
         assert not [step for step in plan if "TEMP B-TREE" in step], plan
