@@ -19,7 +19,7 @@ export const PREFIX = "/slipway/v1/";
 /** A batch of commands has at most 8 MiB, and its envelope some more; Convex takes arguments of 16 MiB. */
 const BODY_MAX_BYTES = 12 * 1024 * 1024;
 /** An update is written twice, in its row and its projection, and a transaction writes at most 16 MiB. */
-const UPDATES_MAX_BYTES = 6 * 1024 * 1024;
+export const UPDATES_MAX_BYTES = 6 * 1024 * 1024;
 /** What Convex itself refuses (a conflict that outlived its retries, overload) comes as JSON with a code of its own. */
 const CONVEX_REFUSAL = /^\s*\{\s*"code"|OptimisticConcurrencyControlFailure|TooManyConcurrent|Overloaded/;
 
@@ -42,7 +42,9 @@ function mutation(of: wire.Operation, run: FunctionReference<"mutation", "intern
 }
 
 const UPDATES: Limit = ["updates", wire.UPDATES_MAX, UPDATES_MAX_BYTES];
-const { submissions, projections, nodes, commands, jobs, deployment } = internal;
+/** A record is written once; as many bytes as updates may have are well within a transaction's. */
+const RECORDS: Limit = ["records", wire.RECORDS_MAX, UPDATES_MAX_BYTES];
+const { submissions, projections, nodes, commands, jobs, deployment, imports } = internal;
 export const ROUTES: Record<string, Route> = {
   "submission-contexts": query(wire.submissionContexts, submissions.contexts, ["keys", wire.SUBMISSIONS_MAX]),
   "create-submissions": mutation(wire.createSubmissions, submissions.create, ["submissions", wire.SUBMISSIONS_MAX]),
@@ -64,6 +66,9 @@ export const ROUTES: Record<string, Route> = {
   timeline: query(wire.timeline, jobs.timeline),
   "list-nodes": query(wire.listNodes, nodes.list),
   check: query(wire.check, deployment.check),
+  "import-records": mutation(wire.importRecords, imports.take, RECORDS),
+  "tally-import": query(wire.tallyImport, imports.tally),
+  "finish-import": mutation(wire.finishImport, imports.finish),
 };
 
 /** Answer one request: the secret first, then the path, the method, the body, and only then the function. */

@@ -6,67 +6,33 @@
  */
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
-import { commandKind, entry, node, projection, projectionState, scope, submission } from "./wire/types";
+import * as stored from "./wire/stored";
 
 /** The revision of these tables; the gateway compares it with its own. */
 export const SCHEMA_REVISION = 1;
 
 export default defineSchema({
-  nodes: defineTable(node.extend({ policy_version: v.optional(v.string()) }))
+  nodes: defineTable(stored.node)
     .index("by_node_id", ["management_node_id"])
     .index("by_tenant", ["tenant_id", "node_name", "enrolled_at"]),
 
   // Every start an agent ever made, so that a start delivered late never fences the agent that came after it.
-  agentStarts: defineTable({
-    management_node_id: v.string(),
-    agent_id: v.string(),
-    epoch: v.number(),
-    started_at: v.number(),
-  }).index("by_agent", ["management_node_id", "agent_id"]),
+  agentStarts: defineTable(stored.agentStart).index("by_agent", ["management_node_id", "agent_id"]),
 
-  joinTokens: defineTable({
-    token_sha256: v.string(),
-    tenant_id: v.string(),
-    node_name: v.string(),
-    created_by: v.string(),
-    created_at: v.number(),
-    expires_at: v.number(),
-    spent_at: v.optional(v.number()),
-    management_node_id: v.optional(v.string()),
-    public_key: v.optional(v.string()),
-  }).index("by_token", ["token_sha256"]),
+  joinTokens: defineTable(stored.joinToken).index("by_token", ["token_sha256"]),
 
   // A row is written once; only `closed_state` changes: left out while open, then the state the submission ended in.
-  submissions: defineTable(submission.extend({ closed_state: v.optional(projectionState) }))
+  submissions: defineTable(stored.submission)
     .index("by_submission_id", ["submission_id"])
     .index("by_key", ["tenant_id", "workspace_id", "idempotency_key"])
     .index("by_node", ["management_node_id", "closed_state", "accepted_at"]),
 
   // What was submitted, apart from its submission: an event reads hundreds of submissions, and a command has 64 KiB.
-  intents: defineTable({
-    submission_id: v.string(),
-    traceparent: v.optional(v.string()),
-    command: v.string(),
-  }).index("by_submission_id", ["submission_id"]),
+  intents: defineTable(stored.intent).index("by_submission_id", ["submission_id"]),
 
   // state: pending → leased → acked → done, or dropped when the submission ended before the ack. Creation times grow
   // strictly, also within one transaction, so that every index ends in the order in which commands were given.
-  commands: defineTable({
-    command_id: v.string(),
-    management_node_id: v.string(),
-    submission_id: v.string(),
-    kind: commandKind,
-    state: v.union(
-      v.literal("pending"),
-      v.literal("leased"),
-      v.literal("acked"),
-      v.literal("done"),
-      v.literal("dropped"),
-    ),
-    lease_epoch: v.optional(v.number()),
-    lease_expires_at: v.optional(v.number()),
-    journal_id: v.optional(v.string()),
-  })
+  commands: defineTable(stored.command)
     .index("by_command_id", ["command_id"])
     .index("by_submission_id", ["submission_id"])
     // eslint-disable-next-line @convex-dev/no-duplicate-indexes -- the only one in the order of creation
@@ -75,7 +41,7 @@ export default defineSchema({
     .index("by_lease_epoch", ["management_node_id", "state", "lease_epoch"])
     .index("by_journal", ["management_node_id", "state", "journal_id"]),
 
-  projections: defineTable(projection.extend({ submitted_change: v.number() }))
+  projections: defineTable(stored.projection)
     .index("by_job", ["tenant_id", "workspace_id", "job_id"])
     .index("by_submission", ["tenant_id", "workspace_id", "submitted_change"])
     .index("by_state", ["tenant_id", "workspace_id", "projection_state", "submitted_change"])
@@ -83,21 +49,14 @@ export default defineSchema({
 
   // An event's row is its receipt. Its id is unique in its workspace and not beyond: an older emitter names its events
   // itself, and one tenant's names must not be told by another's conflicts.
-  timeline: defineTable(entry.extend(scope))
+  timeline: defineTable(stored.entry)
     .index("by_job", ["tenant_id", "workspace_id", "job_id", "change"])
     .index("by_receipt", ["tenant_id", "workspace_id", "projection_event_id", "kind"]),
 
-  workspaces: defineTable({
-    ...scope,
-    change: v.number(),
-    open_submissions: v.number(),
-  }).index("by_workspace", ["tenant_id", "workspace_id"]),
+  workspaces: defineTable(stored.workspace).index("by_workspace", ["tenant_id", "workspace_id"]),
 
-  audit: defineTable({
-    recorded_at: v.number(),
-    tenant_id: v.string(),
-    actor: v.string(),
-    action: v.string(),
-    subject: v.string(),
-  }).index("by_tenant", ["tenant_id"]),
+  audit: defineTable(stored.deed).index("by_tenant", ["tenant_id"]),
+
+  // At most one: the import that filled this deployment, or is filling it.
+  imports: defineTable({ import_id: v.string(), taken: v.number(), finished: v.boolean() }),
 });

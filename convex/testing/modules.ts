@@ -4,6 +4,7 @@ export const modules: Record<string, () => Promise<unknown>> = {
   "./functions/commands.ts": () => import("../functions/commands"),
   "./functions/deployment.ts": () => import("../functions/deployment"),
   "./functions/http.ts": () => import("../functions/http"),
+  "./functions/imports.ts": () => import("../functions/imports"),
   "./functions/jobs.ts": () => import("../functions/jobs"),
   "./functions/nodes.ts": () => import("../functions/nodes"),
   "./functions/pages.ts": () => import("../functions/pages"),

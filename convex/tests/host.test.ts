@@ -59,7 +59,7 @@ async function jobs(): Promise<number> {
 }
 
 test("a check says that this is a test, and a reset forgets everything", async () => {
-  expect(await world.call("check", {})).toEqual({ schema: 1, testing: true });
+  expect(await world.call("check", {})).toEqual({ schema: 1, testing: true, importing: false });
   await world.submit(node);
   await post("/testing/reset", {});
   expect(await jobs()).toBe(0);

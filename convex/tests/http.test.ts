@@ -43,7 +43,7 @@ describe("the secret", () => {
     vi.stubEnv("SLIPWAY_GATEWAY_SECRET_PREVIOUS", "older");
     for (const secret of [SECRET, "older"]) {
       const response = await world.send("check", "{}", `Bearer ${secret}`);
-      expect(await response.json()).toEqual({ schema: 1, testing: false });
+      expect(await response.json()).toEqual({ schema: 1, testing: false, importing: false });
     }
   });
 

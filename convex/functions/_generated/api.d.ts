@@ -16,12 +16,14 @@ import type {
 import type * as commands from "../commands.js";
 import type * as deployment from "../deployment.js";
 import type * as http from "../http.js";
+import type * as imports from "../imports.js";
 import type * as jobs from "../jobs.js";
 import type * as model_agents from "../model/agents.js";
 import type * as model_cancelling from "../model/cancelling.js";
 import type * as model_enrichment from "../model/enrichment.js";
 import type * as model_enrolling from "../model/enrolling.js";
 import type * as model_ids from "../model/ids.js";
+import type * as model_importing from "../model/importing.js";
 import type * as model_leasing from "../model/leasing.js";
 import type * as model_ledger from "../model/ledger.js";
 import type * as model_lifecycle from "../model/lifecycle.js";
@@ -33,6 +35,7 @@ import type * as model_records from "../model/records.js";
 import type * as model_refusing from "../model/refusing.js";
 import type * as model_revoking from "../model/revoking.js";
 import type * as model_submitting from "../model/submitting.js";
+import type * as model_tallying from "../model/tallying.js";
 import type * as model_tending from "../model/tending.js";
 import type * as model_viewers from "../model/viewers.js";
 import type * as nodes from "../nodes.js";
@@ -43,6 +46,7 @@ import type * as wire_faults from "../wire/faults.js";
 import type * as wire_operations from "../wire/operations.js";
 import type * as wire_problems from "../wire/problems.js";
 import type * as wire_secrets from "../wire/secrets.js";
+import type * as wire_stored from "../wire/stored.js";
 import type * as wire_types from "../wire/types.js";
 
 /**
@@ -57,12 +61,14 @@ declare const fullApi: ApiFromModules<{
   commands: typeof commands;
   deployment: typeof deployment;
   http: typeof http;
+  imports: typeof imports;
   jobs: typeof jobs;
   "model/agents": typeof model_agents;
   "model/cancelling": typeof model_cancelling;
   "model/enrichment": typeof model_enrichment;
   "model/enrolling": typeof model_enrolling;
   "model/ids": typeof model_ids;
+  "model/importing": typeof model_importing;
   "model/leasing": typeof model_leasing;
   "model/ledger": typeof model_ledger;
   "model/lifecycle": typeof model_lifecycle;
@@ -74,6 +80,7 @@ declare const fullApi: ApiFromModules<{
   "model/refusing": typeof model_refusing;
   "model/revoking": typeof model_revoking;
   "model/submitting": typeof model_submitting;
+  "model/tallying": typeof model_tallying;
   "model/tending": typeof model_tending;
   "model/viewers": typeof model_viewers;
   nodes: typeof nodes;
@@ -84,6 +91,7 @@ declare const fullApi: ApiFromModules<{
   "wire/operations": typeof wire_operations;
   "wire/problems": typeof wire_problems;
   "wire/secrets": typeof wire_secrets;
+  "wire/stored": typeof wire_stored;
   "wire/types": typeof wire_types;
 }>;
 export declare const api: FilterApi<

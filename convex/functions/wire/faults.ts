@@ -51,8 +51,17 @@ function objectFaults(fields: Record<string, GenericValidator>, value: unknown, 
 
 function unionFaults(members: GenericValidator[], value: unknown, path: string): FieldFault[] {
   if (members.some((member) => faults(member, value, path).length === 0)) return [];
+  const named = members.find((member) => isOfKind(member, value));
+  if (named !== undefined) return faults(named, value, path);
   const words = members.flatMap((member) => (member.kind === "literal" ? [String(member.value)] : []));
-  return [fault(path, `must be one of ${words.join(", ")}`)];
+  return [fault(path, words.length > 0 ? `must be one of ${words.join(", ")}` : "must be of a kind that there is")];
+}
+
+/** Tell whether `value` says by its `kind` that it is meant to be this member of a union. */
+function isOfKind(member: GenericValidator, value: unknown): boolean {
+  if (member.kind !== "object" || typeof value !== "object" || value === null) return false;
+  const { kind } = member.fields as Record<string, GenericValidator>;
+  return kind?.kind === "literal" && kind.value === (value as Record<string, unknown>).kind;
 }
 
 function fault(path: string, message: string): FieldFault {

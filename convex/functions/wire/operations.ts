@@ -1,5 +1,6 @@
 /** What each operation of the gateway's wire takes and answers. */
 import { v, type Infer, type ObjectType, type PropertyValidators, type Validator } from "convex/values";
+import { record, workspace } from "./stored";
 import {
   commandKind,
   entry,
@@ -19,6 +20,8 @@ export const SUBMISSIONS_MAX = 500;
 export const UPDATES_MAX = 200;
 /** Most commands leased or acked in one call. */
 export const COMMANDS_MAX = 100;
+/** Most records of another store in one call; a submission is two documents. */
+export const RECORDS_MAX = 1_000;
 
 const nothing = v.object({});
 /** The node's key that the gateway verified the request against, where it holds the node in memory. */
@@ -191,7 +194,47 @@ export const listNodes = {
 };
 export const check = {
   args: {},
-  returns: v.object({ schema: v.number(), testing: v.boolean() }),
+  returns: v.object({ schema: v.number(), testing: v.boolean(), importing: v.boolean() }),
+};
+
+/** The deployment holds something that this import did not bring. */
+const occupied = v.object({ verdict: v.literal("occupied") });
+const finished = v.object({ verdict: v.literal("finished") });
+/** How many records of the import lie here; it goes on with the next. */
+const open = v.object({ verdict: v.literal("open"), taken: v.number() });
+/** What can be counted: the kinds of records, and a submission's intent by itself. */
+const countable = v.union(
+  v.literal("node"),
+  v.literal("agent_start"),
+  v.literal("join_token"),
+  v.literal("submission"),
+  v.literal("intent"),
+  v.literal("command"),
+  v.literal("projection"),
+  v.literal("entry"),
+  v.literal("workspace"),
+  v.literal("deed"),
+);
+export const importRecords = {
+  args: { import_id: v.string(), sequence: v.number(), records: v.array(record) },
+  returns: v.union(open, finished, occupied),
+};
+export const tallyImport = {
+  args: { import_id: v.string(), kind: countable, after: v.optional(v.number()) },
+  returns: v.union(
+    v.object({
+      verdict: v.literal("counted"),
+      count: v.number(),
+      workspaces: v.array(workspace),
+      next: v.optional(v.number()),
+    }),
+    finished,
+    occupied,
+  ),
+};
+export const finishImport = {
+  args: { import_id: v.string(), records: v.number() },
+  returns: v.union(open, finished, occupied),
 };
 
 /** The two sides of an operation. */

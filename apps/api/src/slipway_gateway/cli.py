@@ -1,10 +1,13 @@
-"""`slipway-gateway`: serve, migrate, check, dev-token, dev-jwks.
+"""`slipway-gateway`: serve, dev-token, dev-jwks, migrate, check, export, import.
 
 Exit codes: 0 well, 1 refused, 2 usage, 3 unreachable.
 """
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -22,6 +25,7 @@ app = App(
     version_flags=["--version"],
 )
 
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one line of JSON")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the embedded store; default .slipway/gateway")]
 
 
@@ -149,7 +153,7 @@ def migrate(*, data_dir: DataDir = None) -> None:
 def check(*, data_dir: DataDir = None) -> None:
     """Check settings, keys and store; changes nothing. Exit 0 when `serve` would come up."""
     from slipway_gateway.app import access, user_tokens
-    from slipway_gateway.ports import StoreUnavailableError
+    from slipway_gateway.ports import StoreUnavailableError, UnfinishedImportError
     from slipway_gateway.stores import schema_is_current
 
     settings = _settings(data_dir=data_dir)
@@ -157,7 +161,7 @@ def check(*, data_dir: DataDir = None) -> None:
         current = schema_is_current(settings.store, access(settings))
         if settings.auth_issuer is not None:
             user_tokens(settings)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, UnfinishedImportError) as error:
         fail(REFUSED, str(error))
     except StoreUnavailableError as error:
         fail(UNREACHABLE, str(error))
@@ -165,6 +169,79 @@ def check(*, data_dir: DataDir = None) -> None:
         fail(REFUSED, f"{settings.store} is not there or of another version: run `slipway-gateway migrate`")
     issuer = settings.auth_issuer or "the development issuer"
     print(f"store {settings.store}: current; user tokens: {issuer}")  # noqa: T201 - the command's output
+
+
+@app.command
+def export(file: Path, *, force: bool = False, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Write the whole product store into FILE, to be moved (docs/how-to/moving-the-store.md).
+
+    Refused while a gateway has the store open: what it wrote after the export would be lost at the switch.
+
+    Parameters
+    ----------
+    file
+        The file to write; it holds all that the store does, and only its owner may read it.
+    force
+        Replace FILE where it exists.
+    """
+    from slipway_gateway.moving import as_json as json_of
+    from slipway_gateway.moving import table, told_on_stderr
+    from slipway_gateway.stores.moving import export_store
+    from slipway_gateway.stores.times import micros
+
+    settings = _settings(data_dir=data_dir)
+    with _moving():
+        moved = export_store(
+            settings.store,
+            file,
+            exported_at=micros(datetime.now(UTC)),
+            replace=force,
+            progress=told_on_stderr("exported"),
+        )
+    print("slipway-gateway: what the store takes from now on is not in the file", file=sys.stderr)  # noqa: T201
+    print(json_of(moved.tally, file=str(file)) if as_json else table(moved.tally))  # noqa: T201 - the command's output
+
+
+@app.command(name="import")
+def import_(file: Path, *, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Fill an empty product store from FILE, and count what is then there; killed, it is run again.
+
+    Parameters
+    ----------
+    file
+        What `export` wrote.
+    """
+    from slipway_gateway.app import access
+    from slipway_gateway.moving import as_json as json_of
+    from slipway_gateway.moving import table, told_on_stderr
+    from slipway_gateway.stores.moving import import_store
+
+    settings = _settings(data_dir=data_dir)
+    with _moving():
+        moved = import_store(settings.store, access(settings), file, progress=told_on_stderr("imported"))
+    if not moved.is_new:
+        print("slipway-gateway: the store held this import already", file=sys.stderr)  # noqa: T201
+    print(json_of(moved.tally, new=moved.is_new) if as_json else table(moved.tally))  # noqa: T201 - the command's output
+
+
+@contextmanager
+def _moving() -> Iterator[None]:
+    """Turn what does not do into one line and an exit code."""
+    from slipway_gateway.ports import StoreUnavailableError
+    from slipway_gateway.stores.archive.format import ArchiveError
+
+    try:
+        yield
+    except (ArchiveError, ValueError) as error:
+        fail(REFUSED, _in_one_line(error))
+    except StoreUnavailableError as error:
+        fail(UNREACHABLE, _in_one_line(error))
+    except KeyboardInterrupt:
+        fail(REFUSED, "interrupted: nothing is lost, run it again")
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _settings(**flags: object) -> Settings:

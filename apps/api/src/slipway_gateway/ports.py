@@ -31,6 +31,10 @@ class StoreUnavailableError(Exception):
     """The Product SoR did not answer in time; the outcome of a write is unknown and its retry is safe."""
 
 
+class UnfinishedImportError(StoreUnavailableError):
+    """The store is being filled from another one, or that was broken off: it is none yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The one tenant and workspace a request acts in; comes from the credential only."""

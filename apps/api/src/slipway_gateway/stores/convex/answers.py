@@ -218,6 +218,44 @@ class Deployment(Answer):
     # `schema` is a word of pydantic's own.
     schema_version: Whole = Field(alias="schema")
     testing: bool
+    importing: bool = False
+
+
+class Taken(Answer):
+    """How many records of an import lie in the deployment."""
+
+    verdict: Literal["open"]
+    taken: Whole
+
+
+class Occupied(Answer):
+    """The deployment holds something that the import did not bring."""
+
+    verdict: Literal["occupied"]
+
+
+class Finished(Answer):
+    """The import was finished."""
+
+    verdict: Literal["finished"]
+
+
+class WorkspaceShare(Answer):
+    """What the records that were counted add to a workspace."""
+
+    tenant_id: str
+    workspace_id: str
+    change: Whole
+    open_submissions: Whole
+
+
+class Counted(Answer):
+    """A stretch of one kind's records, and where the next begins."""
+
+    verdict: Literal["counted"]
+    count: Whole
+    workspaces: list[WorkspaceShare]
+    next: float | None = None
 
 
 ENROLLED: TypeAdapter[Enrolled | Refusal] = TypeAdapter(Annotated[Enrolled | Refusal, Field(discriminator="verdict")])
@@ -226,4 +264,10 @@ LEASED: TypeAdapter[Leased | Refusal] = TypeAdapter(Annotated[Leased | Refusal, 
 ACKED: TypeAdapter[Acked | Refusal] = TypeAdapter(Annotated[Acked | Refusal, Field(discriminator="verdict")])
 CANCELLED: TypeAdapter[Cancelled | Refusal] = TypeAdapter(
     Annotated[Cancelled | Refusal, Field(discriminator="verdict")]
+)
+IMPORTED: TypeAdapter[Taken | Finished | Occupied] = TypeAdapter(
+    Annotated[Taken | Finished | Occupied, Field(discriminator="verdict")]
+)
+TALLIED: TypeAdapter[Counted | Finished | Occupied] = TypeAdapter(
+    Annotated[Counted | Finished | Occupied, Field(discriminator="verdict")]
 )

@@ -7,7 +7,8 @@ import stamina
 from slipway_gateway.stores.access import Access
 from slipway_gateway.stores.convex.address import functions_url
 from slipway_gateway.stores.convex.client import Functions
-from slipway_gateway.stores.convex.store import SCHEMA, ConvexProductStore
+from slipway_gateway.stores.convex.deployment import SCHEMA
+from slipway_gateway.stores.convex.store import ConvexProductStore
 
 
 async def open_convex_store(url: str, access: Access, *, call_seconds: float) -> ConvexProductStore:

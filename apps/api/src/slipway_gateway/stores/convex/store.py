@@ -36,13 +36,12 @@ from slipway_gateway.stores.convex import answers, requests
 from slipway_gateway.stores.convex.asking import Asking
 from slipway_gateway.stores.convex.batches import applied_in_turn
 from slipway_gateway.stores.convex.client import Functions
+from slipway_gateway.stores.convex.deployment import look_at
 from slipway_gateway.stores.convex.documents import Node
 from slipway_gateway.stores.convex.memory import NodeMemory
 from slipway_gateway.stores.convex.wakeups import Wakeups
 from slipway_gateway.stores.convex.writes import Writes
 
-SCHEMA = 1
-"""The version of our functions that this gateway speaks to."""
 _POSITION_DIGITS = 15  # of a counter, which JavaScript counts exactly
 
 T = TypeVar("T")
@@ -252,12 +251,8 @@ class ConvexProductStore:
         return [each.record() for each in told.nodes]
 
     async def check(self) -> None:
-        """See the port; raises ValueError where nothing keeps what is written, and that is not allowed."""
-        told = await self._asking.ask("check", answers.Deployment, {})
-        if told.testing and not self._allow_testing:
-            raise ValueError("the store is a test host, which keeps nothing: SLIPWAY_ALLOW_TESTING_STORE allows it")
-        if told.schema_version != SCHEMA:
-            raise StoreUnavailableError(f"the functions are of schema {told.schema_version}, not {SCHEMA}: deploy ours")
+        """See the port; raises as :func:`look_at` does."""
+        await look_at(self._asking, allow_testing=self._allow_testing)
 
     async def close(self) -> None:
         """See the port."""

@@ -20,8 +20,13 @@ CACHE_KIB = 16 * 1024
 CHECKPOINT_PAGES = 16_000  # 64 MiB of log between checkpoints: fewer pauses, and a bounded log
 
 
-def connect(path: Path, *, read_only: bool, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
-    """Open the existing database at ``path``; raises sqlite3.Error. A missing file is not created."""
+def connect(
+    path: Path, *, read_only: bool, exclusive: bool = False, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
+) -> sqlite3.Connection:
+    """Open the existing database at ``path``; raises sqlite3.Error. A missing file is not created.
+
+    From its first statement on nobody else may have an ``exclusive`` connection's database open, also to read.
+    """
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -32,6 +37,7 @@ def connect(path: Path, *, read_only: bool, busy_timeout_seconds: float = BUSY_T
     )
     try:
         for pragma in (
+            f"locking_mode = {'EXCLUSIVE' if exclusive else 'NORMAL'}",
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from slipway_gateway.stores.sql.core import commands, jobs, nodes
+from slipway_gateway.stores.sql.core import archive, commands, jobs, nodes
 from slipway_gateway.stores.sql.core.definition import Definition, by_name
 from slipway_gateway.stores.sql.core.schema import METADATA
 from slipway_gateway.stores.sql.statements import COMPILED
@@ -22,7 +22,7 @@ DIALECTS: Mapping[str, Dialect] = {"sqlite": sqlite.dialect(paramstyle="qmark")}
 def generated(dialect: Dialect) -> str:
     """Return the file of a dialect: the schema's statements in order, and every statement by name."""
     statements: dict[str, Definition] = {}
-    for module in (jobs, commands, nodes):
+    for module in (jobs, commands, nodes, archive):
         statements |= {name: by_name(clause, dialect) for name, clause in module.QUERIES.items()}
         statements |= {name: keyed.compiled(dialect) for name, keyed in module.KEYED.items()}
         statements |= {name: insert.compiled(dialect) for name, insert in module.INSERTS.items()}
