@@ -154,7 +154,8 @@ describe("a page of jobs", () => {
 
   test("merges states and nodes in the order of submission, and goes on where it ended", async () => {
     const other = await world.node();
-    const records = [record, ...(await Promise.all([node, other, node, node].map((each) => world.submit(each))))];
+    const records = [record];
+    for (const each of [node, other, node, node]) records.push(await world.submit(each));
     const [a, b, c, d, e] = records.map(({ job_id }) => job_id);
     await world.drive(records[1] as Submission, "failed");
     await world.drive(records[3] as Submission, "accepted", "running");
