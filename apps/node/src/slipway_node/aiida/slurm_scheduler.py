@@ -8,7 +8,7 @@ from aiida.orm import CalcJobNode, QueryBuilder
 from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
-from slipway_node.aiida import verdicts
+from slipway_node.aiida import job_requests, verdicts
 from slipway_node.slurm.commands import final_refusal
 from slipway_node.slurm.submit_once import (
     CLAIM,
@@ -18,6 +18,8 @@ from slipway_node.slurm.submit_once import (
     follow_command,
     submit_command,
 )
+
+job_requests.let_go_of_ended()  # a worker loads its scheduler before it asks after a job
 
 CLAIMS_AT_ONCE = 200  # a command has a bounded length
 
