@@ -87,12 +87,14 @@ LogFile=$dir/slurmdbd.log
 CONF
 }
 
+our_munge=/run/munge/slipway
+
 start_munge() {
     munge -n >/dev/null 2>&1 && return
     [ -e /etc/munge/munge.key ] || { dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 status=none; chown munge:munge /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; }
     install -d -o munge -g munge -m 0755 /run/munge /var/log/munge /var/lib/munge
     setpriv --reuid munge --regid munge --clear-groups /usr/sbin/munged
-    touch "$dir/our-munge"
+    touch "$our_munge"
 }
 
 wait_for() { # wait_for SECONDS COMMAND...
@@ -149,8 +151,9 @@ case "${1:-}" in
         for daemon in slurmd slurmctld; do
             [ -e "$dir/$daemon.pid" ] && kill "$(cat "$dir/$daemon.pid")" 2>/dev/null || true
         done
-        [ -e "$dir/our-munge" ] && pkill -x munged || true
         for _ in $(seq 50); do pgrep -F "$dir/slurmctld.pid" >/dev/null 2>&1 || break; sleep 0.1; done
+        # The last one out ends it: others may have begun with the one that an earlier one of ours has started.
+        [ ! -e "$our_munge" ] || pgrep --runstates D,R,S -x slurmctld >/dev/null || pkill -x munged || true
         stop_accounting
         rm -rf "$dir"
         ;;
