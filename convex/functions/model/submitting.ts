@@ -29,7 +29,7 @@ function jobText(job: JobKey): string {
   return textOf(job.tenant_id, job.workspace_id, job.job_id);
 }
 
-/** Tell what stands before each submit: the record under its key, and the node of this tenant. */
+/** Tell what stands before each submit, the record under its key; and once each the nodes, of these tenants. */
 export async function contextsOf(
   db: DatabaseReader,
   { keys }: Args<typeof submissionContexts>,
@@ -38,15 +38,13 @@ export async function contextsOf(
     each(keys, keyText, (key) => submissionUnderKey(db, key)),
     each(keys, (key) => key.management_node_id, (key) => nodeOf(db, key.management_node_id)),
   ]);
+  const tenants = new Set(keys.map((key) => key.tenant_id));
   const contexts = keys.map((key) => {
     const existing = records.get(keyText(key));
-    const node = nodes.get(key.management_node_id);
-    return given({
-      existing: existing ? submissionRecord(existing) : undefined,
-      node: node?.tenant_id === key.tenant_id ? nodeRecord(node) : undefined,
-    });
+    return given({ existing: existing ? submissionRecord(existing) : undefined });
   });
-  return { contexts };
+  const known = Array.from(nodes.values()).filter((node) => node !== null && tenants.has(node.tenant_id));
+  return { contexts, nodes: known.map((node) => nodeRecord(node as Doc<"nodes">)) };
 }
 
 /** Commit submissions in order, each judged against what the ones before it left. */

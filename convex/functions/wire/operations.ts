@@ -30,7 +30,11 @@ const agent = { management_node_id: v.string(), epoch: v.number(), journal_id: v
 
 export const submissionContexts = {
   args: { keys: v.array(v.object({ ...scope, idempotency_key: v.string(), management_node_id: v.string() })) },
-  returns: v.object({ contexts: v.array(v.object({ existing: v.optional(submission), node: v.optional(node) })) }),
+  // Each node once: it has up to 64 KiB of policy and health, and a function answers with 16 MiB at most.
+  returns: v.object({
+    contexts: v.array(v.object({ existing: v.optional(submission) })),
+    nodes: v.array(node),
+  }),
 };
 
 export const newSubmission = v.object({

@@ -35,6 +35,12 @@ def test_what_is_more_goes_in_order_and_none_is_lost():
     assert len(parts) > 1
 
 
+def test_what_counts_are_bytes_and_not_letters():
+    plain, wide = (WORLD.update(record("a"), "completed", output_uri="file:///" + letter * 60_000) for letter in "aä")
+    assert len(list(calls([plain] * 85))) == 1
+    assert len(list(calls([wide] * 85))) == 2
+
+
 def test_one_that_is_too_large_alone_is_told_alone():
     some = updates(("a", "accepted"), ("b", "accepted"))
     assert list(calls(some, most_bytes=1)) == [[some[0]], [some[1]]]

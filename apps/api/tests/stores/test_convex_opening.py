@@ -57,6 +57,8 @@ def test_a_url_names_where_the_functions_are(url, functions):
     "url",
     [
         "convex+ftp://x",
+        "convex+https://x:port",
+        "convex+http://convex.example",
         "convex+https://",
         f"convex+https://user:{SECRET}@x.convex.site",
         f"convex+https://x.convex.site?secret={SECRET}",

@@ -76,7 +76,8 @@ async def test_looks_tell_the_time_that_the_wait_has_come_to():
 
 def test_a_long_poll_costs_less_than_half_a_call_a_second():
     poll_seconds = 20.0  # what a node asks for
-    assert (poll_seconds // LOOK_SECONDS + 2) / poll_seconds <= 0.5
+    heartbeats = 1 / 10  # of the agent's health task
+    assert (poll_seconds // LOOK_SECONDS + 2) / poll_seconds + heartbeats <= 0.5
 
 
 async def test_a_look_that_fails_does_not_end_the_wait():

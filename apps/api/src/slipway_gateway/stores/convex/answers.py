@@ -1,5 +1,6 @@
 """What our functions answer, operation by operation, as the port has it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, Json, TypeAdapter
@@ -16,6 +17,7 @@ from slipway_gateway.ports import (
     Replayed,
     StalePolicy,
     SubmissionContext,
+    SubmissionKey,
     SubmitVerdict,
 )
 from slipway_gateway.stores.convex.documents import Answer, Entry, JobProjection, Node, Submission, Time, Whole
@@ -39,21 +41,27 @@ class Refusal(Answer):
 
 
 class Context(Answer):
-    """What stands before a submit."""
+    """What stands before a submit, but for its node."""
 
     existing: Submission | None = None
-    node: Node | None = None
-
-    def context(self) -> SubmissionContext:
-        """Return it as the port has it."""
-        existing, node = self.existing, self.node
-        return SubmissionContext(existing.record() if existing else None, node.record() if node else None)
 
 
 class Contexts(Answer):
-    """What stands before each of several submits."""
+    """What stands before each of several submits, and once each the nodes that they name."""
 
     contexts: list[Context]
+    nodes: list[Node]
+
+    def in_order(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
+        """Return each as the port has it; there has to be one a key."""
+        nodes = {(node.tenant_id, node.management_node_id): node for node in map(Node.record, self.nodes)}
+        return [
+            SubmissionContext(
+                context.existing.record() if context.existing else None,
+                nodes.get((key.scope.tenant_id, key.management_node_id)),
+            )
+            for key, context in zip(keys, self.contexts, strict=True)
+        ]
 
 
 class Committed(Answer):

@@ -21,7 +21,7 @@ def calls(
     part: list[ProjectionUpdate] = []
     held_bytes = 0
     for update in updates:
-        size_bytes = len(update.model_dump_json())
+        size_bytes = len(update.model_dump_json().encode())
         if part and held_bytes + size_bytes > most_bytes:
             yield part
             part, held_bytes = [], 0

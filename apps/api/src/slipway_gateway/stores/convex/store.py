@@ -70,8 +70,9 @@ class ConvexProductStore:
     async def submission_contexts(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
         """See the port."""
         asked = {"keys": [requests.submission_key(key) for key in keys]}
-        told = (await self._asking.ask("submission-contexts", answers.Contexts, asked)).contexts
-        contexts = [each.context() for each in _one_for_each(told, keys)]
+        told = await self._asking.ask("submission-contexts", answers.Contexts, asked)
+        _one_for_each(told.contexts, keys)
+        contexts = told.in_order(keys)
         for context in contexts:
             self._nodes.learn(context.node)
         return contexts

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from slipway_gateway.ports import LeaseClaim, StoreUnavailableError
 
-LOOK_SECONDS = 2.5
-"""How long another process's write may go unnoticed; with the lease at each end of a long poll under 0.5 calls/s."""
+LOOK_SECONDS = 3.0
+"""How long another process's write may go unnoticed; with leases and heartbeats an idle node costs 0.5 calls/s."""
 QUIET_SECONDS = 60.0
 """How long a lease that found nothing is trusted in a sole gateway: a wrong setting costs a minute, not a job."""
 
