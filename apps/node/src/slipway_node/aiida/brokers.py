@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from slipway_node.ports import EngineUnavailableError
 ZEROMQ, RABBITMQ = "core.zeromq", "slipway.rabbitmq"
 NOBODY = "slipway-is-anybody-there"  # ZeroMQ's broker answers at once that it knows no such process
 TAKEN_SECONDS = 3.0  # for AiiDA's broker to have a task on its disk: some milliseconds, also while it is busy
+BEGUN_SECONDS, BEGINS_SECONDS = 0.05, 2.0  # a communicator's thread is past its start a moment after it says so
 HEARTBEAT_SECONDS = 60  # AiiDA's 600 leave a worker for minutes without a broker that went down with its machine
 
 
@@ -284,8 +286,24 @@ def disconnect() -> None:
     from aiida.manage.manager import get_manager
 
     manager = get_manager()
+    _let_begin(getattr(getattr(manager._broker, "_resources", None), "communicator", None))  # noqa: SLF001 - no public word
     manager.reset_broker()
     manager.reset_runner()
+
+
+def _let_begin(communicator: Any) -> None:
+    """Wait until the thread of AiiDA's communicator is past its start.
+
+    Closed before, as where a connection ends with the one question that it was made for, the thread may miss that it is
+    to end, and AiiDA 2.9 then waits for it for ever.
+    """
+    loop = getattr(communicator, "_loop", None)
+    if loop is None:
+        return
+    begun = threading.Event()
+    with contextlib.suppress(RuntimeError):  # it is closed
+        loop.call_soon_threadsafe(loop.call_later, BEGUN_SECONDS, begun.set)
+        begun.wait(BEGINS_SECONDS)
 
 
 def _of_aiida() -> Any:
