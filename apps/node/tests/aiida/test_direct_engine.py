@@ -105,12 +105,14 @@ async def test_find_names_the_execution_of_a_label_and_of_no_other(lab):
 
 async def test_executions_are_recalled_with_their_command_but_none_that_is_known(lab):
     began = datetime.now(UTC)
+    left_running = {it.envelope.command.submission_id for it in await lab.engine.launched_since(began, ())}
     lost, execution_id = await lab.run_sh("true")
     known, _ = await lab.run_sh("true")
     for submission_id in (lost, known):
         await lab.until_ended(submission_id)
+    known_ones = {known} | left_running  # by other tests of this module
 
-    recalled = {it.envelope.command.submission_id: it for it in await lab.engine.launched_since(began, {known})}
+    recalled = {it.envelope.command.submission_id: it for it in await lab.engine.launched_since(began, known_ones)}
 
     assert recalled.keys() == {lost}
     assert recalled[lost].execution_id == execution_id
