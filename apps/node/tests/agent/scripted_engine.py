@@ -44,6 +44,7 @@ class ScriptedEngine:
         self.refusal: RefusedJobError | None = None
         self.first_phase = first_phase
         self.kill_works = True
+        self.kills_to_come: dict[str, asyncio.Event] = {}  # submission_id → until when its kill has no answer
         self.may_collect = asyncio.Event()
         self.may_collect.set()
         self.policy: NodePolicy | None = None
@@ -112,6 +113,8 @@ class ScriptedEngine:
         self._ask("kill")
         self.killed[execution_id] += 1
         submission_id = self._submission_of(execution_id)
+        if submission_id in self.kills_to_come:
+            await self.kills_to_come[submission_id].wait()
         if self.kill_works and self.processes[submission_id].phase not in ENDED:
             self.set(submission_id, Phase.KILLED)
 

@@ -90,6 +90,21 @@ async def test_a_kill_that_was_lost_is_repeated(lab):
     assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
 
 
+async def test_a_kill_that_has_no_answer_keeps_no_other_cancel_waiting(lab):
+    stuck, other = lab.submit(), lab.submit("j2")
+    async with lab.agent():
+        await lab.gateway.until(lambda: lab.gateway.states(stuck) == lab.gateway.states(other) == [ACCEPTED])
+        lab.engine.kills_to_come[stuck] = asyncio.Event()
+        lab.gateway.cancel(stuck)
+        await lab.gateway.until(lambda: sum(lab.engine.killed.values()) == 1)
+        lab.gateway.cancel(other)
+        await lab.ended(other)
+        assert lab.gateway.states(stuck) == [ACCEPTED]
+        lab.engine.kills_to_come[stuck].set()
+        await lab.ended(stuck)
+    assert lab.gateway.states(stuck) == lab.gateway.states(other) == [ACCEPTED, CANCELLED]
+
+
 async def test_completion_may_win_over_a_cancel(lab):
     lab.engine.kill_works = False
     submission_id = lab.submit()

@@ -1,5 +1,7 @@
 """Cancelling: a cancel command ends a submission that has no process, or kills the process; completion may win."""
 
+import asyncio
+
 import structlog
 
 from slipway_contracts.node_protocol import NodeCommand
@@ -15,28 +17,45 @@ _log = structlog.get_logger(__name__)
 
 
 class Cancelling:
-    """Carries out cancel commands, each until its submission has ended."""
+    """Carries out cancel commands, each until its submission has ended, and none waits for another."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._pacing = context.world.pacing(context.timing.backoff_max)
         self._killed_at: dict[str, float] = {}
+        self._under_way: set[str] = set()  # submission_ids
+        self._again: set[str] = set()  # of those, the ones that something was said of meanwhile
+        self._slots = asyncio.Semaphore(context.timing.cancels_at_once)
 
     async def run(self) -> None:
         """Carry out what is open, until the agent stops."""
         await self._context.until(self._context.engine_up)
-        while not self._context.stopping.is_set():
-            open_cancels = await self._context.journal.call(Journal.open_cancels)
-            for command in open_cancels:
-                if self._pacing.is_due(command.submission_id) and not self._context.stopping.is_set():
-                    await self._carry_out(command)
-            still_open = {command.submission_id for command in open_cancels}
-            self._killed_at = {key: at for key, at in self._killed_at.items() if key in still_open}
-            idle = min(IDLE_SECONDS, self._context.timing.kill_again) if open_cancels else IDLE_SECONDS
-            await self._context.wakes.cancelling.wait(self._pacing.next_due_in(idle))
+        async with asyncio.TaskGroup() as group:
+            while not self._context.stopping.is_set():
+                open_cancels = await self._context.journal.call(Journal.open_cancels)
+                for command in open_cancels:
+                    self._begin(command, group)
+                still_open = {command.submission_id for command in open_cancels}
+                self._killed_at = {key: at for key, at in self._killed_at.items() if key in still_open}
+                idle = min(IDLE_SECONDS, self._context.timing.kill_again) if open_cancels else IDLE_SECONDS
+                await self._context.wakes.cancelling.wait(self._pacing.next_due_in(idle))
+
+    def _begin(self, command: NodeCommand, group: asyncio.TaskGroup) -> None:
+        if command.submission_id in self._under_way:
+            self._again.add(command.submission_id)
+        elif self._pacing.is_due(command.submission_id):
+            self._under_way.add(command.submission_id)
+            group.create_task(self._carry_out(command))
 
     async def _carry_out(self, command: NodeCommand) -> None:
-        await guarded(self._context, self._pacing, command, "cancel", lambda: self._cancel(command))
+        submission_id = command.submission_id
+        async with self._slots:
+            if not self._context.stopping.is_set():
+                await guarded(self._context, self._pacing, command, "cancel", lambda: self._cancel(command))
+        self._under_way.discard(submission_id)
+        if submission_id in self._again or not self._pacing.is_due(submission_id):
+            self._again.discard(submission_id)
+            self._context.wakes.cancelling()
 
     async def _cancel(self, command: NodeCommand) -> None:
         """Take one cancel a step further. Runs under the submission's lock."""

@@ -50,6 +50,7 @@ class Timing:
     launches_at_once: int = 4
     in_hand: int = 4  # executions that the engine's workers have in hand, before the scheduler or after it
     collections_at_once: int = 2
+    cancels_at_once: int = 16  # each mostly waits for its job to end
     backoff_max: float = 30.0
 
     def gap_after(self, look_seconds: float) -> float:

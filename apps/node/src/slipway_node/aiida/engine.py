@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_never
@@ -49,7 +50,9 @@ from slipway_node.storage import require_writable, why_not_writable
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
 KILL_SECONDS = 10.0
-ANSWER_SECONDS = 2.0  # nothing else is asked of AiiDA meanwhile; a worker that answers later does what it was told
+ANSWER_SECONDS = 2.0  # a worker that answers later does what it was told
+KILL_POLL_SECONDS = 0.1  # a look at one record costs 2 ms, and a kill takes 0.15 s
+KILLED_BY = "killed by Slipway's agent"
 LOCK = "slipway-agent.lock"
 
 _log = structlog.get_logger(__name__)
@@ -120,15 +123,31 @@ class AiidaEngine:
         await self._thread.run(_resume, execution_ids)
 
     async def kill(self, execution_id: str) -> None:
-        """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it."""
-        deadline = asyncio.get_running_loop().time() + KILL_SECONDS
-        if await self._thread.run(_kill, execution_id):
-            return
-        await self._supervise(at_once=True)  # who would have answered may be gone
-        while not await self._thread.run(_kill, execution_id):
-            if asyncio.get_running_loop().time() > deadline:
+        """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it.
+
+        The worker is told once: to be told again while its scheduler takes long would have it begin anew.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + KILL_SECONDS
+        while not await self._thread.run(queries.has_ended, execution_id):
+            if clock() > deadline:
                 raise EngineUnavailableError(f"no worker has answered to the kill of {execution_id} yet")
-            await asyncio.sleep(POLL_SECONDS)
+            answer = await self._thread.run(_kill, execution_id)
+            await self._ended_or_unheard(execution_id, answer, deadline)
+
+    async def _ended_or_unheard(self, execution_id: str, answer: Future[Any] | None, deadline: float) -> None:
+        """Return when the process has ended, when its kill is to be told again, unheard, or at the deadline."""
+        clock, brought_back = asyncio.get_running_loop().time, self._supervision.count
+        looked_after_at = clock() + ANSWER_SECONDS
+        while clock() < deadline and not await self._thread.run(queries.has_ended, execution_id):
+            unheard = answer is None or (answer.done() and _is_refused(answer))
+            if unheard or clock() > looked_after_at:
+                looked_after_at = clock() + ANSWER_SECONDS
+                await self._supervise(at_once=True)  # who would have answered may be gone
+                unheard = unheard or self._supervision.count != brought_back
+            await asyncio.sleep(POLL_SECONDS if unheard else KILL_POLL_SECONDS)
+            if unheard:
+                return
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:
         """Write results and provenance of a sealed execution into ``folder`` (emptied first)."""
@@ -160,7 +179,7 @@ class AiidaEngine:
     async def _supervise(self, *, at_once: bool = False) -> None:
         """Bring back what died or went deaf; asked often, looks now and then."""
         now = asyncio.get_running_loop().time()
-        if at_once or now - self._supervised_at >= SUPERVISE_SECONDS:
+        if now - self._supervised_at >= (ANSWER_SECONDS if at_once else SUPERVISE_SECONDS):
             self._supervised_at = now
             done = await self._thread.run(self._look_after)
             if done is not None:
@@ -304,17 +323,28 @@ def _resume(execution_ids: Sequence[str]) -> None:
         submission.hand_over(pk)
 
 
-def _kill(execution_id: str) -> bool:
-    """Kill through the worker that has the process, or here where no worker was ever told of it; say if it ended."""
-    from aiida.engine.processes.control import kill_processes
+def _kill(execution_id: str) -> Future[Any] | None:
+    """Tell the worker that has the process to kill it, or kill it here where none was ever told of it.
+
+    Return the worker's answer to come, None where nobody was told: what became of it the process's record tells.
+    """
+    from kiwipy import UnroutableError
+    from plumpy.futures import unwrap_kiwi_future
 
     for pk in submission.left_behind([execution_id]):
         submission.kill_stored(pk)
     node = queries.node_of(execution_id)
-    if not node.is_terminated:
-        with brokers.connected():
-            kill_processes([node], timeout=ANSWER_SECONDS)
-    return bool(queries.node_of(execution_id).is_terminated)
+    if node.is_terminated:
+        return None
+    with brokers.connected() as manager, contextlib.suppress(UnroutableError):
+        answer: Future[Any] = unwrap_kiwi_future(manager.get_process_controller().kill_process(node.pk, KILLED_BY))
+        return answer
+    return None
+
+
+def _is_refused(answer: Future[Any]) -> bool:
+    """Tell whether an answer that has come says that nothing was killed."""
+    return answer.cancelled() or answer.exception() is not None or answer.result() is False
 
 
 def _collect(execution_id: str, folder: Path) -> Collected:

@@ -109,6 +109,17 @@ def node_of(execution_id: str) -> Any:
     return load_node(uuid=execution_id)
 
 
+def has_ended(execution_id: str) -> bool:
+    """Tell whether the process is at its end, whether or not that is sealed yet."""
+    from aiida.orm import ProcessNode, QueryBuilder
+
+    ended = {"uuid": execution_id, "attributes.process_state": {"in": ["finished", "excepted", "killed"]}}
+    try:
+        return QueryBuilder().append(ProcessNode, filters=ended, project=["id"]).limit(1).first() is not None
+    finally:
+        end_transaction()
+
+
 def newest_change(until: datetime | None = None) -> datetime | None:
     """Return when a process was last changed, of those changes that were not made after ``until``; None for none."""
     from aiida.orm import ProcessNode, QueryBuilder

@@ -75,7 +75,7 @@ class Supervision:
         self._done_by: dict[int, _Work | None] = {}  # pid → what the worker had done when that was asked
         self._workers: frozenset[int] | None = None  # pids, when they were last as many as there should be
         self._why_down: tuple[str, str] | None = None  # what had the daemon ended, until it has been started
-        self._count = 0
+        self.count = 0  # of what was brought back
         self._last: BroughtBack | None = None
 
     def look(self) -> BroughtBack | None:
@@ -94,7 +94,7 @@ class Supervision:
             self._daemon.free_tasks_of_dead_workers(processes.workers)
         if found is None:
             return None
-        self._count += 1
+        self.count += 1
         self._last = BroughtBack(*found, datetime.now(UTC))
         return self._last
 
@@ -113,7 +113,7 @@ class Supervision:
             "workers_wanted": self._daemon.workers_wanted,
             "broker_kind": broker.kind,
             "broker": _word(alive=broker.is_up(processes.brokers), silent=BROKER in silent),
-            "brought_back": self._count,
+            "brought_back": self.count,
         }
         if silent:
             told["silent"] = dict(silent)
