@@ -28,10 +28,11 @@ import httpx
 from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
 from local_stack import StackError
-from matrix import Case, Outcome, cases, doubled_since, strike
+from matrix import Case, Outcome, cases
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
 from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
+from striking import doubled_since, strike
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 CASES_PER_STACK = 60  # each that loses the journal has all former jobs taken up once more

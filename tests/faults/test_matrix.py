@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from laboratory import Laboratory, laboratory
-from matrix import Case, Outcome, doubled_since, each_boundary_once, strike
+from matrix import Case, Outcome, each_boundary_once
 from reliability import cells_of, summary, table
+from striking import doubled_since, strike
 
 pytestmark = [
     pytest.mark.service("aiida"),

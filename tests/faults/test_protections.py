@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from laboratory import QUEUE, Laboratory, laboratory
 from local_stack import wait_until
-from matrix import JOB_SECONDS, REACHED_SECONDS, strike
 from product import counting_job, effects_of
 from protections import MISSED_SECONDS, PROTECTIONS, Protection
 from signed_node import SignedNode
+from striking import JOB_SECONDS, REACHED_SECONDS, strike
 
 from slipway_node import keys
 from slipway_node.home import Home

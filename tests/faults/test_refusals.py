@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from laboratory import Laboratory, Victim, laboratory
-from matrix import REACHED_SECONDS
 from product import counting_job, effects_of
+from striking import REACHED_SECONDS
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("slurm"), pytest.mark.timeout(240)]
 

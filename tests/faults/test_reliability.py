@@ -1,7 +1,8 @@
 """The page that a run of the faults writes."""
 
-from matrix import NOT_STRUCK, Case, Deed, Flow, Outcome, Victim
+from matrix import Case, Deed, Flow, Outcome, Victim
 from reliability import BEGIN, END, cells_of, summary, table, written_into
+from striking import NOT_STRUCK
 
 KILLED = Case(Flow.RUN, "before sbatch", Victim.WORKER)
 AGAIN = Case(Flow.RUN, "before gateway.ingest", Deed.TWICE, nth=2)

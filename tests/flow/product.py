@@ -21,6 +21,7 @@ time.sleep(seconds)
 with open(effects, "a") as out:
     out.write("ended\\n")
 print("slept", seconds)
+sys.exit(int(sys.argv[3]))
 """
 
 
@@ -107,7 +108,7 @@ def document(folder: Path, text: str, **files: str) -> str:
     return path.as_uri()
 
 
-def counting_job(shared: Path, seconds: float) -> tuple[str, Path]:
+def counting_job(shared: Path, seconds: float, *, exit_status: int = 0) -> tuple[str, Path]:
     """Write a job that appends a line to a file as it begins and as it ends: its side effect is what is counted."""
     folder = shared / f"counting-{uuid.uuid4().hex[:8]}"
     effects = folder / "effects"
@@ -117,7 +118,7 @@ def counting_job(shared: Path, seconds: float) -> tuple[str, Path]:
         slipway: 1
         kind: shell
         program: python3
-        arguments: ["{{script}}", "{effects}", "{seconds}"]
+        arguments: ["{{script}}", "{effects}", "{seconds}", "{exit_status}"]
         files:
           script:
             uri: count.py

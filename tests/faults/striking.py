@@ -1,0 +1,207 @@
+"""Striking one job at its case's point, and looking at what came of it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from director import Strike
+from laboratory import QUEUE, Laboratory, Victim
+from local_stack import StackError, wait_for_node, wait_until
+from matrix import ANSWERS, CLOCKS, Case, Deed, Flow, Outcome
+from points import LATER
+from product import TERMINAL, counting_job, effects_of
+
+JOB_SECONDS = 1.0
+CANCELLED_JOB_SECONDS = 60.0
+REACHED_SECONDS = 40.0
+ENDED_SECONDS = 90.0
+NOT_STRUCK = "not struck: the point was not reached"
+GOES_ON = "PENDING,CONFIGURING,RUNNING"
+STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
+SETTLED_SECONDS = 40.0
+ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The right one: what is told of it, what the product sees, and what the job has done."""
+
+    told: str
+    projected: str
+    effects: list[str]
+    code: str | None = None
+
+
+ENDS = {
+    Flow.RUN: End("completed", "succeeded", ["began", "ended"]),
+    Flow.FAIL: End("failed", "failed", ["began", "ended"], "exit_400"),
+    Flow.CANCEL: End("cancelled", "cancelled", ["began"]),
+}
+
+
+def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
+    """Run one job, strike it at the case's point, and look at what came of it within ``ended_seconds``."""
+    product = lab.stack.product
+    held = lab.director.arm(case.point, case.nth)
+    cancelled, fails = case.flow is Flow.CANCEL, case.flow is Flow.FAIL
+    seconds = CANCELLED_JOB_SECONDS if cancelled else JOB_SECONDS
+    uri, effects = counting_job(lab.stack.shared, seconds, exit_status=1 if fails else 0)
+    job_id = product.submit(uri, QUEUE)
+    try:
+        if cancelled:
+            wait_until("the job began", lambda: effects_of(effects) == ["began"])
+            product.wait(job_id, {"running"})
+            product.request("POST", f"/jobs/{job_id}:cancel")
+        if not held.reached(REACHED_SECONDS):
+            return Outcome(case, [NOT_STRUCK], 0.0, 0.0)
+        seen = _done_to(lab, case, held, job_id)
+        back = time.monotonic()
+        moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
+        try:
+            end = product.wait(job_id, TERMINAL, max(1.0, ended_seconds - moved))
+        except AssertionError as error:
+            lost = [f"doubled: {did}" for did in [effects_of(effects)] if did.count("began") > 1] + [
+                f"lost: {str(error).splitlines()[0]}"
+            ]
+            return Outcome(case, lost, moved, ended_seconds)
+        ended = time.monotonic() - back
+        wrong = list(_wrong(lab, case, job_id, effects, end))
+        made = lab.slurm_jobs()
+        if len(made) not in _jobs_allowed(case):
+            wrong.append(f"{len(made)} jobs at Slurm")
+        return Outcome(case, wrong, moved, ended)
+    finally:
+        lab.effects.append((case, effects, effects_of(effects).count("began")))
+        lab.director.disarm()
+        if case.what in CLOCKS:
+            lab.set_clock(CLOCKS[case.what][0], 0.0)
+        _made_whole(lab)
+
+
+def doubled_since(lab: Laboratory) -> list[Outcome]:
+    """Return what has begun once more after its case was over; to be asked when all are."""
+    return [
+        Outcome(case, ["doubled: it began again after its end"], 0.0, 0.0)
+        for case, effects, begun in lab.effects
+        if effects_of(effects).count("began") > begun
+    ]
+
+
+def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:
+    """Strike at the point where ``held`` is, and bring back what has to be; return how much of the job was told."""
+    seen = len(_timeline(lab, job_id))
+    match case.what:
+        case Victim() as victim:
+            lab.kill(victim)
+            held.release()
+            seen = len(_timeline(lab, job_id))
+            lab.restore(victim)
+        case Deed.TWICE:
+            held.times = 2
+            held.release()
+        case Deed.CANCELLED:
+            lab.stack.product.request("POST", f"/jobs/{job_id}:cancel")
+            held.release()
+        case Deed.LATE_AND_FIRST | Deed.LATE_AND_SECOND:
+            _commit_late(lab, held, first=case.what is Deed.LATE_AND_FIRST)
+        case Deed.NONSENSE | Deed.SILENCE as deed:
+            with lab.slurm_saying(ANSWERS[deed]):
+                held.release()
+                time.sleep(ANSWERED_SECONDS)
+        case Deed.BEHIND | Deed.AHEAD | Deed.EXPIRED as deed:
+            lab.set_clock(*CLOCKS[deed])
+            held.release()
+    return seen
+
+
+def _commit_late(lab: Laboratory, held: Strike, *, first: bool) -> None:
+    """Let an `sbatch` have no answer, and be committed once a second one has been looked up for and not found."""
+    late, committed = lab.director.arm("before sbatch that is late"), lab.director.arm("after sbatch that is late")
+    again, answered = lab.director.arm("before sbatch"), lab.director.arm("after sbatch")
+    held.times = LATER
+    held.release()
+    for strike_ in (late, again):
+        if not strike_.reached(REACHED_SECONDS):
+            raise StackError(f"{strike_.point} was not reached")
+    for strike_, done in ((late, committed), (again, answered)) if first else ((again, answered), (late, committed)):
+        strike_.release()
+        if not done.reached(REACHED_SECONDS):
+            raise StackError(f"{done.point} was not reached")
+    committed.release()
+    answered.release()
+
+
+def _jobs_allowed(case: Case) -> range:
+    """Return how many jobs Slurm may have been given; one effective one at the most, whatever their number."""
+    match case.what:
+        case Victim.SLURMCTLD:  # which may forget one, and give its number again
+            return range(3)
+        case Deed.CANCELLED:  # which may come before there is one
+            return range(2)
+        case Deed.LATE_AND_FIRST | Deed.LATE_AND_SECOND:
+            return range(2, 3)
+        case Deed.TWICE if case.point == "before sbatch":
+            return range(2, 3)
+        case _:
+            return range(1, 2)
+
+
+def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -> Iterator[str]:
+    """Yield what is not as it has to be: the job's own effects, its end, and what was told of it."""
+    states = [each["source_execution_state"] for each in lab.stack.product.timeline(job_id) if each["kind"] == "event"]
+    did, ended_as = effects_of(effects), end["projection_state"]
+    told = ["accepted", "running"]
+    if case.what is Deed.CANCELLED and ended_as == "cancelled":  # else the job's end has come before it
+        if did.count("began") > 1:
+            yield f"doubled: {did}"
+        # What the node has not acked is cancelled at the gateway, and the node never hears of it.
+        if states not in ([], ["cancelled"], ["accepted", "cancelled"], [*told, "cancelled"]) or (did and not states):
+            yield f"events: {states}"
+        time.sleep(STILL_SECONDS)
+        if lab.slurm_jobs(GOES_ON) or effects_of(effects) != did:
+            yield f"doubled: a job went on after its cancellation was told: {effects_of(effects)}"
+        return
+    wanted = ENDS[case.flow]
+    if (ended_as, (end.get("failure") or {}).get("code")) != (wanted.projected, wanted.code):
+        yield f"ended as {ended_as}: {end.get('failure')}"
+    if did != wanted.effects:
+        yield f"{'doubled' if did.count('began') > 1 else 'effects'}: {did}"
+    if states != [*told, wanted.told]:
+        yield f"events: {states}"
+
+
+def _timeline(lab: Laboratory, job_id: str) -> list[dict]:
+    """Read the job's changes; a gateway that is away is asked again."""
+    while True:
+        try:
+            return lab.stack.product.timeline(job_id)
+        except httpx.TransportError:
+            if not lab.stack.gateway.process.running():
+                return []
+            time.sleep(0.05)
+
+
+def _has_moved(lab: Laboratory, job_id: str, seen: int) -> bool:
+    entries = _timeline(lab, job_id)
+    return len(entries) > seen or (bool(entries) and entries[-1]["projection_state"] in TERMINAL)
+
+
+def _seconds_until(holds: Callable[[], bool], limit_seconds: float) -> float:
+    """Return how long it took until ``holds``, or the limit."""
+    began = time.monotonic()
+    while not holds() and time.monotonic() - began < limit_seconds:
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def _made_whole(lab: Laboratory) -> None:
+    """Wait until every part is there for the next case, which is to meet no former job; raises StackError."""
+    if not lab.stack.node.process.running():
+        raise StackError(f"the agent is not running:\n{lab.stack.node.process.tail()}")
+    wait_for_node(lab.stack.gateway, lab.stack.node, lab.stack.product.token)
+    wait_until("AiiDA's workers hear their broker", lab.engine_is_whole)
+    wait_until("Slurm is whole", lab.slurm_is_whole)
+    _seconds_until(lambda: not lab.has_work(), SETTLED_SECONDS)  # one that was lost is never done
+    lab.close_case()
