@@ -169,25 +169,30 @@ EXCEPTED = replace(ENDED, process_state="excepted", exit_status=None)
 
 
 @pytest.mark.parametrize(
-    ("state", "row", "cut_off", "reason"),
+    ("state", "row", "came_to_its_end", "reason"),
     [
-        ("PREEMPTED", FINISHED_BADLY, True, "PREEMPTED"),
-        ("FAILED", FINISHED_BADLY, False, "FAILED"),
-        (None, FINISHED_BADLY, True, verdicts.LOST),
-        (None, FINISHED_BADLY, False, None),
-        (None, EXCEPTED, True, None),
-        ("RUNNING", EXCEPTED, True, None),  # AiiDA has given it up: there is nothing to wait for
-        ("TIMEOUT", EXCEPTED, True, "TIMEOUT"),
+        ("PREEMPTED", FINISHED_BADLY, False, "PREEMPTED"),
+        ("FAILED", FINISHED_BADLY, True, "FAILED"),
+        (None, FINISHED_BADLY, False, verdicts.LOST),
+        (None, FINISHED_BADLY, True, None),
+        (None, FINISHED_BADLY, None, None),
+        (None, EXCEPTED, False, None),
+        ("RUNNING", EXCEPTED, False, None),  # AiiDA has given it up: there is nothing to wait for
+        ("RUNNING", FINISHED_BADLY, True, None),  # its controller was killed and has forgotten the end
+        ("TIMEOUT", EXCEPTED, False, "TIMEOUT"),
     ],
 )
-def test_a_job_is_lost_where_slurm_knows_nothing_of_it_and_its_script_was_cut_off(state, row, cut_off, reason):
-    assert verdicts.asked_reason(state, row, script_was_cut_off=cut_off) == reason
+def test_the_reason_is_slurms_and_the_scripts_own_end_tells_what_slurm_does_not(state, row, came_to_its_end, reason):
+    assert verdicts.asked_reason(state, row, came_to_its_end=came_to_its_end) == reason
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "COMPLETING", "PENDING"])
-def test_how_a_job_ended_that_goes_on_at_slurm_is_not_told_yet(state):
+@pytest.mark.parametrize(
+    ("state", "came_to_its_end"),
+    [("RUNNING", False), ("RUNNING", None), ("PENDING", False), ("COMPLETING", False), ("COMPLETING", True)],
+)
+def test_how_a_job_ended_that_goes_on_at_slurm_is_not_told_yet(state, came_to_its_end):
     with pytest.raises(verdicts.UndecidedError, match=state):
-        verdicts.asked_reason(state, FINISHED_BADLY, script_was_cut_off=True)
+        verdicts.asked_reason(state, FINISHED_BADLY, came_to_its_end=came_to_its_end)
 
 
 def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():

@@ -135,7 +135,8 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
         state = look.last_state(row.job_id, folder)
         # A job that was submitted by an older version leaves no mark.
         marks = own_end.mark() in (node.get_option("append_text") or "")
-        reason = verdicts.asked_reason(state, row, script_was_cut_off=marks and own_end.is_missing(Path(folder)))
+        ended = own_end.was_reached(Path(folder)) if marks else None
+        reason = verdicts.asked_reason(state, row, came_to_its_end=ended)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")

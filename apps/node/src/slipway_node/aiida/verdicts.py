@@ -153,17 +153,21 @@ def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool
     return row.process_state == "finished" and row.exit_status != 0 and scheduler_reason == "CANCELLED"
 
 
-def asked_reason(state: str | None, row: ProcessRow, *, script_was_cut_off: bool) -> str | None:
+def asked_reason(state: str | None, row: ProcessRow, *, came_to_its_end: bool | None) -> str | None:
     """Return the reason in what Slurm says when it is asked; ``state`` None where it knows neither job nor end.
 
-    Raises UndecidedError where the job goes on, unless AiiDA has given the process up, for then nobody fetches from it.
+    ``came_to_its_end`` is whether the job's script says so, None where that is not known. Raises UndecidedError where
+    the job goes on, unless AiiDA has given the process up, for then nobody fetches from it.
     """
     if state in ENDS:
         return state
     if row.exit_status is None:
         return None
     if state is None:
-        return LOST if script_was_cut_off else None
+        return LOST if came_to_its_end is False else None
+    if came_to_its_end and state != "COMPLETING":
+        # A controller that was killed comes back with what it knew before, and takes the job for running for minutes.
+        return None
     raise UndecidedError(f"the scheduler has not ended job {row.job_id}: {state}")
 
 

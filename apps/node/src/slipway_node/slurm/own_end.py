@@ -17,6 +17,6 @@ def mark() -> str:
     return f"slipway_status=$?; {{ {wait}; }} && : > {_MARK}; (exit $slipway_status)"
 
 
-def is_missing(folder: Path) -> bool:
-    """Tell whether the script was ended before its end; of a folder that is gone nothing is known."""
-    return folder.is_dir() and not (folder / _MARK).exists()
+def was_reached(folder: Path) -> bool | None:
+    """Tell whether the script came to its own end; of a folder that is gone nothing is known (None)."""
+    return (folder / _MARK).exists() if folder.is_dir() else None
