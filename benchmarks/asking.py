@@ -15,7 +15,7 @@ from local_stack import BIN, Gateway, Node, running, wait_until
 
 from benchmarks import report
 from benchmarks.report import Row
-from benchmarks.slurm import scheduler
+from benchmarks.slurm import WITH_ACCOUNTS, own_scheduler, scheduler
 from slipway import Slipway
 from slipway_node.slurm.submit_once import submit_command
 
@@ -37,14 +37,18 @@ arguments: ["-c", "sleep 600"]
 
 def measure() -> list[Row]:
     """Return the rows of the look-up's cost in milliseconds, and of status queries a minute."""
-    with scheduler(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        return [*_lookups(root), *_questions(root)]
+        with scheduler():
+            rows = [*_lookups(root / "without-accounts", "no accounts"), *_questions(root)]
+        with own_scheduler(WITH_ACCOUNTS):
+            return [*rows, *_lookups(root / "with-accounts", "slurmdbd")]
 
 
-def _lookups(root: Path) -> list[Row]:
+def _lookups(root: Path, where: str) -> list[Row]:
     """Time an `sbatch` plain, as a first step, and as one that has to look for the job of an earlier try, in turn."""
     plain, first, again = [], [], []
+    root.mkdir()
     with _cancelled_at_the_end(root):
         for number in range(ROUNDS):
             folder, lost = root / f"submission-{number}", root / f"submission-{number}-again"
@@ -56,7 +60,7 @@ def _lookups(root: Path) -> list[Row]:
             first.append(_milliseconds(submit_command("job.sh"), folder))
             again.append(_milliseconds(submit_command("job.sh"), lost))
     added = [with_lookup - without for with_lookup, without in zip(again, plain, strict=True)]
-    note = f"{ROUNDS} in turn; {3 * ROUNDS} jobs in Slurm's list at the end"
+    note = f"{where}; {ROUNDS} in turn; {3 * ROUNDS} jobs in Slurm's list at the end"
     held = statistics.median(added) <= LOOKUP_MS
     p99 = report.percentile(added, 99)
     return [

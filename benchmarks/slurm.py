@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,22 +36,39 @@ files: {script: {uri: end.py}}
 """
 
 
+WITH_ACCOUNTS = {
+    "SLIPWAY_SLURM_ACCOUNTING": "1",
+    "SLIPWAY_SLURM_DIR": "/var/tmp/slipway-slurm-accounts",  # it may run beside another
+    "SLIPWAY_SLURM_PORT": "14817",
+}
+
+
 @contextmanager
 def scheduler() -> Iterator[None]:
     """Use the Slurm that answers, or start one and stop it again; raises RuntimeError where there is none."""
     if subprocess.run(["sh", "-c", "sinfo"], capture_output=True, check=False).returncode == 0:
         yield
         return
+    with own_scheduler({}):
+        yield
+
+
+@contextmanager
+def own_scheduler(settings: Mapping[str, str]) -> Iterator[None]:
+    """Start a Slurm as slurm.sh has it under ``settings``, and stop it; raises RuntimeError where there is none."""
     if shutil.which("sbatch") is None or os.geteuid() != 0:
         raise RuntimeError("this part needs Slurm: tests/services/install.sh, as root")
-    subprocess.run([SERVICE, "start"], check=True, capture_output=True)
-    conf = subprocess.run([SERVICE, "conf"], check=True, capture_output=True, text=True).stdout.strip()
+    env, former = os.environ | settings, os.environ.get("SLURM_CONF")
+    subprocess.run([SERVICE, "start"], check=True, capture_output=True, env=env)
+    conf = subprocess.run([SERVICE, "conf"], check=True, capture_output=True, text=True, env=env).stdout.strip()
     os.environ["SLURM_CONF"] = conf
     try:
         yield
     finally:
-        subprocess.run([SERVICE, "stop"], check=False, capture_output=True)
+        subprocess.run([SERVICE, "stop"], check=False, capture_output=True, env=env)
         del os.environ["SLURM_CONF"]
+        if former is not None:
+            os.environ["SLURM_CONF"] = former
 
 
 def measure() -> list[Row]:

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from own_slurm import asked, lacking, own_slurm, wait_until
+from own_slurm import REMEMBERED_SECONDS, asked, lacking, own_slurm, wait_until
 
 from slipway_node.aiida import verdicts
 from slipway_node.ports import Placement
@@ -57,7 +57,7 @@ def submissions(folder) -> int:
 @once
 def test_a_lost_answer_is_found_in_accounting_and_nothing_submitted_twice(slurm, folder):
     """Neither a record nor a claim is left, so that only accounting can tell."""
-    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    (folder / ".slipway-intent").write_text(f"{int(time.time()) - REMEMBERED_SECONDS}\n")
     first = asked("sbatch", "--parsable", "job.sh", cwd=folder)
     ended(first)
     (folder / ".slipway-claim").unlink()
@@ -65,6 +65,23 @@ def test_a_lost_answer_is_found_in_accounting_and_nothing_submitted_twice(slurm,
     assert submitted(folder) == first
     assert submissions(folder) == 1
     assert (folder / "count").read_text() == "ran\n"
+
+
+@once
+@pytest.mark.usefixtures("slurm")
+def test_accounting_is_not_asked_after_what_the_controller_would_still_know(folder, tmp_path, monkeypatch):
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "sacct").write_text("#!/bin/sh\nexit 1\n")
+    (commands / "sacct").chmod(0o755)
+    monkeypatch.setenv("PATH", str(commands), prepend=os.pathsep)
+    (folder / ".slipway-intent").write_text(f"{int(time.time()) - REMEMBERED_SECONDS}\n")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        submitted(folder)
+    assert refused.value.returncode == TRY_AGAIN_STATUS
+    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    ended(submitted(folder))
+    assert submissions(folder) == 2
 
 
 @once
@@ -155,7 +172,7 @@ def test_of_one_that_the_controller_lost_half_way_accounting_tells_no_end(slurm,
 
 @once
 def test_where_accounting_cannot_be_asked_nothing_is_submitted(slurm, folder):
-    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
+    (folder / ".slipway-intent").write_text(f"{int(time.time()) - REMEMBERED_SECONDS}\n")
     away = f"export SLURM_CONF={folder}/slurm.conf\n{submit_command('job.sh')}"
     conf = slurm.conf.read_text().replace(f"AccountingStoragePort={PORT + 2}", "AccountingStoragePort=9")
     (folder / "slurm.conf").write_text(conf)

@@ -76,13 +76,13 @@ by_accounting() {{
   printf '%s\\n' "$rows" | awk -F'|' '$2 ~ /{_ENDED}/ && $4 ~ /^[0-9]/'
 }}
 here() {{ here=$(pwd -P) awk -F'|' '$3 == ENVIRON["here"] {{ print $1 "|" $2 }}'; }}
-known() {{
-  jobs=$(by_controller) || exit {TRY_AGAIN_STATUS}
+known_to() {{
+  jobs=$("$1") || exit {TRY_AGAIN_STATUS}
   found=$(printf '%s\\n' "$jobs" | here)
-  if [ -z "$found" ]; then
-    jobs=$(by_accounting) || exit {TRY_AGAIN_STATUS}
-    found=$(printf '%s\\n' "$jobs" | here)
-  fi
+}}
+is_recent() {{ # Tells whether the controller cannot have forgotten yet what was submitted first, for its age.
+  kept_seconds=$(setting MinJobAge) || exit {TRY_AGAIN_STATUS}
+  [ $(($(date +%s) - $(head -n 1 {_INTENT}))) -lt "$kept_seconds" ]
 }}
 submit() {{
   date +%s >> {_INTENT} || exit {TRY_AGAIN_STATUS}
@@ -107,7 +107,10 @@ def submit_command(script: str) -> str:
 id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
   if [ -e {_INTENT} ]; then
-    known
+    known_to by_controller
+    # Accounting, which takes four times as long, then knows no more but of what a killed controller has lost: such a
+    # job has claimed the directory, or done nothing.
+    [ -n "$found" ] || is_recent || known_to by_accounting
     id=$(printf '%s\\n' "$found" | head -n 1)
     id=${{id%%|*}}
   fi
@@ -132,7 +135,8 @@ def follow_command(job_id: str, script: str, folder: str) -> str:
 {_locked(_PATIENTLY)}{_PARTS}script={script} id={job_id}
 claim=$(cat {_CLAIM} 2>/dev/null)
 if [ -z "$claim" ]; then
-  known
+  known_to by_controller
+  [ -n "$found" ] || known_to by_accounting
   if [ -n "$found" ]; then
     active=$(printf '%s\\n' "$found" | awk -F'|' '$2 !~ /{_ENDED}/ {{ print $1; exit }}')
     echo "${{active:-{ENDED}}}"
