@@ -8,6 +8,7 @@ from statistics import median
 from matrix import MOVED_SECONDS, Case, Outcome
 
 BEGIN, END = "<!-- written by make faults -->", "<!-- end of what is written -->"
+ON_RABBITMQ = "<!-- written by make faults, on RabbitMQ -->", "<!-- end of what is written of RabbitMQ -->"
 BESIDE_BEGIN, BESIDE_END = "<!-- written by make faults, side by side -->", "<!-- end of what stands side by side -->"
 
 
@@ -66,9 +67,9 @@ def summary(outcomes: Sequence[Outcome], stamp: str) -> str:
     return "\n\n".join([stamp, counts, *(["\n".join(told)] if told else [])])
 
 
-def written_into(page: str, outcomes: Sequence[Outcome], stamp: str) -> str:
-    """Return ``page`` with the counts and the table between its marks."""
-    return _between(page, (BEGIN, END), f"{summary(outcomes, stamp)}\n\n{table(cells_of(outcomes))}")
+def written_into(page: str, outcomes: Sequence[Outcome], stamp: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
+    """Return ``page`` with the counts and the table between ``marks``."""
+    return _between(page, marks, f"{summary(outcomes, stamp)}\n\n{table(cells_of(outcomes))}")
 
 
 def side_by_side(page: str, pairs: Sequence[tuple[str, Sequence[Outcome], Sequence[Outcome]]], stamp: str) -> str:

@@ -5,9 +5,9 @@ usage: make faults ARGS="[--runs N] [--minutes M] [--seed S] [--at-once K] [--on
 
 N is how many runs in all: each case is run once before one is run again (each once, where N is not given). After M
 minutes none is begun any more. S gives the order (0). K stacks, each with a Slurm of its own, share them (1). WORDS
-take the cases whose name has them. --rabbitmq is for AiiDA on RabbitMQ, and writes nothing. Exit status 1 where one
-went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for is run N times (2)
-with it and without. Needs root, for Slurm.
+take the cases whose name has them, and write nothing. --rabbitmq is for AiiDA on RabbitMQ, in a table of its own. Exit
+status 1 where one went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for
+is run N times (2) with it and without. Needs root, for Slurm.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from local_stack import StackError
 from matrix import Case, Outcome, cases
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
-from reliability import BESIDE_BEGIN, BESIDE_END, side_by_side, summary, written_into
+from reliability import BEGIN, BESIDE_BEGIN, BESIDE_END, END, ON_RABBITMQ, side_by_side, summary, written_into
 from striking import doubled_since, strike
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -160,8 +160,9 @@ def main() -> int:
     outcomes.sort(key=lambda outcome: order[outcome.case])
     said = stamp(len(outcomes), asked.seed, asked.at_once)
     print(summary(outcomes, said))
-    if not (asked.no_write or asked.only or asked.rabbitmq):
-        PAGE.write_text(written_into(PAGE.read_text(), outcomes, said))
+    if not (asked.no_write or asked.only):
+        marks = ON_RABBITMQ if asked.rabbitmq else (BEGIN, END)
+        PAGE.write_text(written_into(PAGE.read_text(), outcomes, said, marks))
     if not whole:
         print("a share broke off; what it had done was counted", file=sys.stderr)
     return 0 if whole and not any(outcome.wrong for outcome in outcomes) else 1
