@@ -48,6 +48,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "STOPPED_SECONDS": 0.5,
         "PROCESS_ASK_SECONDS": 1.0,
         "PROCESS_SECONDS": 2.0,
+        "DROPPED_SECONDS": 2.0,
     }.items():
         monkeypatch.setattr(supervision, name, seconds)
 
@@ -103,6 +104,25 @@ async def test_a_worker_that_waits_for_a_program_is_let_wait(lab, tmp_path, daem
     assert ended.phase is Phase.FINISHED
     assert daemon_pids("worker") == [pid]
     assert (await lab.engine.health())["brought_back"] == before["brought_back"]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.idempotency("node-protocol")
+async def test_a_job_is_not_lost_where_somebody_holds_the_record_locked(lab, tmp_path):
+    """Its worker's write fails after the driver's five seconds: the worker lives, answers, and has the job no more."""
+    counter = tmp_path / "counter"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 2")
+    await lab.until_written(submission_id, counter)
+    [database] = (lab.engine._home / "aiida").rglob("database.sqlite")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(9.0)
+        somebody.execute("ROLLBACK")
+
+    ended = await lab.until_ended(submission_id)
+
+    assert ended.phase is Phase.FINISHED
+    assert counter.read_text() == "ran\n"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from aiida.orm import CalcJobNode, QueryBuilder
 from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
-from slipway_node.aiida import job_requests, verdicts
+from slipway_node.aiida import job_requests, patience, verdicts
 from slipway_node.slurm.commands import final_refusal
 from slipway_node.slurm.submit_once import (
     CLAIM,
@@ -19,7 +19,9 @@ from slipway_node.slurm.submit_once import (
     submit_command,
 )
 
-job_requests.let_go_of_ended()  # a worker loads its scheduler before it asks after a job
+# A worker loads its scheduler before it asks after a job, and before it has much to write.
+job_requests.let_go_of_ended()
+patience.wait_for_the_record()
 
 CLAIMS_AT_ONCE = 200  # a command has a bounded length
 

@@ -9,6 +9,7 @@ scheduler run on, and the broker gives the tasks of a killed worker to the next 
 import contextlib
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 from pydantic import JsonValue
 
-from slipway_node.aiida import brokers, set_back
+from slipway_node.aiida import brokers, set_back, submission
 from slipway_node.aiida.daemon import START_SECONDS, Daemon, DaemonProcesses, end_now
 from slipway_node.aiida.silence import Silences
 from slipway_node.ports import EngineUnavailableError
@@ -34,6 +35,8 @@ MISSING_SECONDS = 15.0  # the supervisor starts what died by itself, within seco
 PROCESS_ASK_SECONDS = 10.0
 PROCESS_SECONDS = 10.0  # since the second question that was not answered
 PROCESSES_ASKED = 30  # at once, whatever their number: an answer costs a worker a millisecond
+DROPPED_SECONDS = 10.0
+DROPPED_AGAIN = 4.0  # times as long until a further restart for one process: what no worker can continue stops no other
 AT_WORK_CPU_SECONDS = 0.2  # between two questions
 AT_WORK_BYTES = 1024 * 1024
 
@@ -73,6 +76,8 @@ class Supervision:
         self._asked_at = 0.0
         self._silent: set[int] = set()  # pks of those that did not answer last time
         self._done_by: dict[int, _Work | None] = {}  # pid → what the worker had done when that was asked
+        self._dropped_at: dict[int, float] = {}  # pk → since when nobody has the process
+        self._restarts_for: Counter[int] = Counter()
         self._workers: frozenset[int] | None = None  # pids, when they were last as many as there should be
         self._why_down: tuple[str, str] | None = None  # what had the daemon ended, until it has been started
         self.count = 0  # of what was brought back
@@ -136,7 +141,26 @@ class Supervision:
         missing = len(processes.workers) < self._daemon.workers_wanted
         if self._lasts("workers", "there are too few" if missing else None, MISSING_SECONDS):
             return WORKER, "it had ended, and its supervisor started no other"
-        return None
+        return (WORKER, "it had dropped a process") if self._has_dropped_some() else None
+
+    def _has_dropped_some(self) -> bool:
+        """Tell whether nobody has had a process for a while that has not ended, nor is going to be continued.
+
+        A worker whose write to the record has failed, as where somebody else holds it locked for long, is done with its
+        task, answers, and takes a second task for the same process as a mistake: only others continue it.
+        """
+        now = self._clock()
+        try:
+            dropped = {*submission.dropped()} - {*self._daemon.dropped}
+        except EngineUnavailableError:
+            return False
+        self._dropped_at = {pk: self._dropped_at.get(pk, now) for pk in dropped}
+        found = [pk for pk, at in self._dropped_at.items() if now - at >= self._dropped_limit(pk)]
+        self._restarts_for.update(found)
+        return bool(found)
+
+    def _dropped_limit(self, pk: int) -> float:
+        return DROPPED_SECONDS * DROPPED_AGAIN ** self._restarts_for[pk]
 
     def _supervisor_is_deaf(self) -> bool:
         heard = self._daemon.answers(SUPERVISOR_ASK_SECONDS)
@@ -274,6 +298,7 @@ class Supervision:
     def _begin_anew(self) -> None:
         self._silences.forget()
         self._asked, self._silent, self._done_by, self._workers = {}, set(), {}, None
+        self._dropped_at = {}
 
 
 def _word(*, alive: bool, silent: bool) -> str:
