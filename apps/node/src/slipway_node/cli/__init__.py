@@ -1,4 +1,4 @@
-"""The command line: `slipway-node enroll|run|reconcile|status|drain|rotate-key|dead-letters|policy`."""
+"""The command line: `slipway-node enroll|run|reconcile|status|unit|drain|rotate-key|dead-letters|policy`."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ app = App(
     help=(
         "The management node's agent: takes jobs from the gateway, runs them under AiiDA, reports back.\n\n"
         "It only dials out. Begin with `slipway-node enroll`, then `slipway-node run`.\n\n"
-        "Exit status: 0 done, 1 refused, 2 usage, 3 gateway unreachable, 4 a newer agent has taken this node over."
+        "Exit status: 0 done, 1 refused, 2 usage, 3 gateway unreachable, 4 a newer agent has taken this node over, "
+        "5 the engine stands still (start the agent again)."
     ),
 )
 policy_app = App(name="policy", help="The policy file: what this node runs for its tenant.")
@@ -28,6 +29,7 @@ app.command(joining.enroll)
 app.command(working.run)
 app.command(working.reconcile)
 app.command(reading.status)
+app.command(reading.unit)
 app.command(stewarding.drain)
 app.command(stewarding.rotate_key)
 policy_app.command(reading.check)
