@@ -4,13 +4,14 @@ import os
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import clocks
-from points import PATIENCE, around, cross, cross_async, without
+from points import PATIENCE, STANDS_STILL, around, cross, cross_async, without
 
 JOURNALED = {"record_leased", "record_acks", "record_launch", "record_events", "record_deliveries"}
 """The journal's writes, each a transaction; its reads are no steps."""
@@ -55,6 +56,14 @@ def _patience() -> None:
     if seconds := os.environ.get(PATIENCE):
         gateway_client.CALL_SECONDS = float(seconds)
         gateway_client.GatewayClient._post.__kwdefaults__["wait_seconds"] = float(seconds)
+
+
+def _no_standstill() -> None:
+    from slipway_node import running
+
+    timing = running._timing
+    if seconds := os.environ.get(STANDS_STILL):
+        running._timing = lambda settings: replace(timing(settings), health=1.0, stands_still=float(seconds))
 
 
 def _engine() -> None:
@@ -103,6 +112,7 @@ if __name__ == "__main__":
 
     _unprotected()
     _patience()
+    _no_standstill()
     _journal()
     _gateway()
     _engine()

@@ -19,6 +19,8 @@ WITHOUT = "SLIPWAY_WITHOUT"
 
 PATIENCE = "SLIPWAY_PATIENCE_SECONDS"
 """The one with the seconds after which the agent gives a call to its gateway up."""
+STANDS_STILL = "SLIPWAY_STANDS_STILL_SECONDS"
+"""The one with the seconds after which the agent ends itself since its engine does nothing."""
 LEASE = "SLIPWAY_LEASE_SECONDS"
 """The one with the seconds after which the gateway's leases end."""
 

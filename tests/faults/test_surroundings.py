@@ -4,13 +4,14 @@ import contextlib
 import json
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from laboratory import QUEUE, Laboratory, Victim, laboratory
 from local_stack import BIN, Process, free_port, wait_for_node, wait_until
-from points import PATIENCE
+from points import PATIENCE, STANDS_STILL
 from product import counting_job, effects_of
 from proxy import Fault, Proxy
 from small_disk import SmallDisk, small_disk
@@ -27,6 +28,9 @@ HOME_MIB, WORK_MIB = 64, 8
 PATIENCE_SECONDS, LEASE_WAIT_SECONDS = 2.0, 1.0
 LEASE_SECONDS = 2.0  # so that a command that was lost is offered again at once
 TOO_LATE_SECONDS = 5.0  # more than both
+STANDS_STILL_SECONDS = 12.0  # more than a daemon's start takes
+STANDS_STILL_STATUS = 5
+LOCKED_SECONDS = 9.0  # in which the job ends, and more than SQLite's driver waits for by itself
 LEASE, ACK, INGEST = "/commands:lease", "/commands:ack", "/events:batchIngest"
 GIVES_UP_AT_ONCE = {"transport.task_maximum_attempts": "2", "transport.task_retry_initial_interval": "1"}
 
@@ -69,6 +73,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     env = {
         PATIENCE: str(PATIENCE_SECONDS),
         LEASE: str(LEASE_SECONDS),
+        STANDS_STILL: str(STANDS_STILL_SECONDS),
         "SLIPWAY_NODE_LEASE_WAIT_SECONDS": str(LEASE_WAIT_SECONDS),
     }
     with (
@@ -240,6 +245,42 @@ def test_an_agent_that_was_never_run_waits_for_its_first_byte(node: Node) -> Non
     wait_for_node(stack.gateway, stack.node, stack.gateway.token())
     uri, _ = counting_job(stack.shared, 0)
     assert stack.product.wait(stack.product.submit(uri, QUEUE))["projection_state"] == "succeeded"
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_an_agent_whose_engine_stands_still_ends_and_the_next_one_goes_on(node: Node) -> None:
+    held = node.lab.director.arm("before launch.store")  # in the thread that all of AiiDA's work is done in
+    uri, effects = counting_job(node.lab.stack.shared, 0)
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    assert held.reached(REACHED_SECONDS)
+
+    agent = node.lab.stack.node
+    wait_until("the agent has ended", lambda: not agent.process.running())
+    assert agent.process.stop() == STANDS_STILL_STATUS
+    assert "AiiDA has done nothing" in agent.process.tail()
+    assert "stands still" in node.status()
+    node.lab.director.disarm()
+    agent.start()
+
+    assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
+    assert effects_of(effects) == ["began", "ended"]
+    assert node.events(job_id) == ["accepted", "running", "completed"]
+
+
+@pytest.mark.idempotency("node-protocol")
+def test_jobs_outlive_somebody_who_holds_aiidas_record_locked(node: Node) -> None:
+    uri, effects = counting_job(node.lab.stack.shared, 3)
+    job_id = node.lab.stack.product.submit(uri, QUEUE)
+    wait_until("the job runs", lambda: "running" in node.events(job_id))
+    [record] = node.home.folder.rglob("database.sqlite")
+    with contextlib.closing(sqlite3.connect(record, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        time.sleep(LOCKED_SECONDS)
+        somebody.execute("ROLLBACK")
+
+    assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
+    assert effects_of(effects) == ["began", "ended"]
+    assert node.events(job_id) == ["accepted", "running", "completed"]
 
 
 @pytest.mark.idempotency("node-protocol")

@@ -21,6 +21,10 @@ class EngineUnavailableError(Exception):
     """The engine or the scheduler could not be asked: nothing is known, nothing changes, try again."""
 
 
+class EngineStandsStillError(Exception):
+    """The engine does not come back from what it was asked, and cannot be made to: only a new agent can go on."""
+
+
 class RefusedJobError(Exception):
     """The job cannot run, whatever is retried: becomes ``failed`` with this code (`invalid_payload`, …)."""
 
@@ -162,4 +166,8 @@ class Engine(Protocol):
 
     async def health(self) -> dict[str, JsonValue]:
         """Return what an admin wants to know: daemon, workers, broker, scheduler."""
+        ...
+
+    def stands_still_seconds(self) -> float:
+        """Return for how long the engine has done nothing of what it was asked, at looks that came often; 0 else."""
         ...

@@ -45,6 +45,9 @@ class ScriptedEngine:
         self.first_phase = first_phase
         self.kill_works = True
         self.kills_to_come: dict[str, asyncio.Event] = {}  # submission_id → until when its kill has no answer
+        self.still_seconds = 0.0
+        self.answers = asyncio.Event()  # to the question how it is, and to its stop
+        self.answers.set()
         self.may_collect = asyncio.Event()
         self.may_collect.set()
         self.policy: NodePolicy | None = None
@@ -71,6 +74,10 @@ class ScriptedEngine:
 
     async def stop(self) -> None:
         self.asked["stop"] += 1
+        await self.answers.wait()
+
+    def stands_still_seconds(self) -> float:
+        return self.still_seconds
 
     def use_policy(self, policy: NodePolicy, program_paths: Mapping[str, str]) -> None:
         self.policy, self.program_paths = policy, program_paths
@@ -136,6 +143,7 @@ class ScriptedEngine:
 
     async def health(self) -> dict[str, JsonValue]:
         self._ask("health")
+        await self.answers.wait()
         return {"engine": "scripted"}
 
     def _ask(self, what: str) -> None:

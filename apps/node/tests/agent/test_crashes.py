@@ -52,6 +52,9 @@ class MortalEngine:
     def use_policy(self, *arguments) -> None:
         self._engine.use_policy(*arguments)
 
+    def stands_still_seconds(self) -> float:
+        return self._engine.stands_still_seconds()
+
     def __getattr__(self, name: str):
         async def call(*arguments):
             self._reaper.cross(f"before engine.{name}")

@@ -19,6 +19,7 @@ from slipway_node.agent.starting import Starting
 from slipway_node.agent.watching import Watching
 from slipway_node.gateway_client import GatewayError, GatewayRefusedError
 from slipway_node.journal import Journal
+from slipway_node.ports import EngineStandsStillError
 
 REMEMBERED = timedelta(days=30)
 
@@ -63,12 +64,16 @@ class Agent:
         self._finishing.close()
 
     async def run(self) -> None:
-        """Work until ``stop``. Raises LeaseLostError or NodeForbiddenError where the gateway wants this agent ended."""
+        """Work until ``stop``.
+
+        Raises LeaseLostError or NodeForbiddenError where the gateway wants this agent ended, EngineStandsStillError
+        where it can do nothing more: its process is to be ended outright then, since a thread of its own never ends.
+        """
         context = self._context
         try:
             await self._work()
         except BaseExceptionGroup as group:  # not `except*`: Python before 3.11.4 wraps what is raised in one again
-            refused, others = group.split(GatewayRefusedError)
+            refused, others = group.split((GatewayRefusedError, EngineStandsStillError))
             if refused is None or others is not None:
                 raise
             raise _first(refused) from None
@@ -83,7 +88,13 @@ class Agent:
 
     async def _work(self) -> None:
         context = self._context
-        talking = [Heartbeat(context).run(), Leasing(context).run(), self._tell_ready(), self._prune()]
+        talking = [
+            Heartbeat(context).run(),
+            Leasing(context).run(),
+            self._tell_ready(),
+            self._prune(),
+            self._keeping.watch(),
+        ]
         working = [
             self._keeping.run(),
             Starting(context).run(),
@@ -118,7 +129,7 @@ class Agent:
             self._on_ready()
 
 
-def _first(group: BaseExceptionGroup[GatewayRefusedError]) -> GatewayRefusedError:
-    """Return the group's first refusal; several tasks may have met the same one."""
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """Return the group's first error; several tasks may have met the same one."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -47,6 +47,9 @@ class Timing:
     resume_after: float = 5.0  # a process still `created` by then may have been left behind
     kill_again: float = 30.0
     health: float = 10.0
+    health_answer: float = 5.0  # the engine has other work in hand, which may take long
+    stands_still: float = 300.0  # the longest that the engine waits for by itself is a minute
+    engine_stop: float = 90.0
     launches_at_once: int = 4
     in_hand: int = 4  # executions that the engine's workers have in hand, before the scheduler or after it
     collections_at_once: int = 2

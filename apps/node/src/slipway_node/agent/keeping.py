@@ -1,12 +1,13 @@
 """Keeping the engine up, the journal in step with it, and asking after its health."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
 
 from slipway_node.agent.context import Context
-from slipway_node.ports import EngineUnavailableError
+from slipway_node.ports import EngineStandsStillError, EngineUnavailableError
 from slipway_node.reconciling import reconcile
 
 _log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ class Keeping:
         self._context = context
         self._backoff = context.world.backoff(context.timing.backoff_max)
         self._begun = False
+        self._still_seconds = 0.0
 
     async def run(self) -> None:
         """Start the engine and look after it until the agent stops."""
@@ -35,6 +37,15 @@ class Keeping:
             self._context.engine_up.set()
         while not self._context.stopping.is_set():
             await self._ask()
+            await self._context.pause(self._context.timing.health)
+
+    async def watch(self) -> None:
+        """See that the engine goes on with what it is asked, from its start on. Raises EngineStandsStillError."""
+        while not self._context.stopping.is_set():
+            self._still_seconds = seconds = self._context.engine.stands_still_seconds()
+            if seconds >= self._context.timing.stands_still:
+                _log.error("engine_stands_still", seconds=round(seconds))
+                raise EngineStandsStillError(f"AiiDA has done nothing of what it was asked for {seconds:.0f} s")
             await self._context.pause(self._context.timing.health)
 
     async def _managed(self, step: Callable[[], Awaitable[bool]]) -> bool:
@@ -75,8 +86,15 @@ class Keeping:
         return True
 
     async def _ask(self) -> None:
+        patience = asyncio.timeout(self._context.timing.health_answer)
         try:
-            self._context.sight.health = await self._context.engine.health()
+            async with patience:
+                self._context.sight.health = await self._context.engine.health()
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            word = "stands still" if self._still_seconds else "busy"
+            self._context.sight.health = {"engine": word, "detail": "it has not come to the question how it is"}
         except EngineUnavailableError as error:
             _log.warning("engine_not_asked", detail=str(error))
             self._context.sight.health = {"engine": "unavailable", "detail": str(error)}
@@ -85,10 +103,13 @@ class Keeping:
             self._context.sight.health = {"engine": "unavailable", "detail": f"{type(error).__name__}: {error}"}
 
     async def let_go(self) -> None:
-        """Stop the engine, also one whose start was cut short."""
-        if not self._begun:
+        """Stop the engine, also one whose start was cut short. Raises EngineStandsStillError where it does not stop."""
+        if not self._begun or self._still_seconds >= self._context.timing.stands_still:
             return
         try:
-            await self._context.engine.stop()
+            async with asyncio.timeout(self._context.timing.engine_stop):
+                await self._context.engine.stop()
+        except TimeoutError as error:
+            raise EngineStandsStillError("AiiDA does not come to its end") from error
         except EngineUnavailableError as error:
             _log.warning("engine_not_stopped", detail=str(error))

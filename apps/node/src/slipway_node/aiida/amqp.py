@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
+from slipway_node.aiida.bounded import within
 from slipway_node.ports import EngineUnavailableError
 
 LOOK_SECONDS = 5.0
@@ -50,23 +49,6 @@ def waiting(url: str, queue_name: str) -> list[bytes]:
 
 async def _nothing(_connection: AbstractConnection) -> None:
     pass
-
-
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what ``call`` returns; raises TimeoutError where it takes longer, and leaves it to itself.
-
-    An end of a connection that is half gone may never come, and whoever waits for it has other work.
-    """
-    outcome: Future[T] = Future()
-
-    def do() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            outcome.set_exception(error)
-
-    threading.Thread(target=do, daemon=True).start()
-    return outcome.result(seconds)
 
 
 def _look(url: str, look: Callable[[AbstractConnection], Awaitable[T]], seconds: float = LOOK_SECONDS) -> T:

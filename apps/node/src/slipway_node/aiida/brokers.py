@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from slipway_node.aiida import amqp, in_work
+from slipway_node.aiida.bounded import within
 from slipway_node.amqp_address import AmqpAddress
 from slipway_node.ports import EngineUnavailableError
 
@@ -17,6 +18,7 @@ ZEROMQ, RABBITMQ = "core.zeromq", "slipway.rabbitmq"
 NOBODY = "slipway-is-anybody-there"  # ZeroMQ's broker answers at once that it knows no such process
 TAKEN_SECONDS = 3.0  # for AiiDA's broker to have a task on its disk: some milliseconds, also while it is busy
 BEGUN_SECONDS, BEGINS_SECONDS = 0.05, 2.0  # a communicator's thread is past its start a moment after it says so
+CLOSE_SECONDS = 15.0  # AiiDA's own close gives each of its parts 3 to 5, and its last one all the time there is
 HEARTBEAT_SECONDS = 60  # AiiDA's 600 leave a worker for minutes without a broker that went down with its machine
 
 
@@ -102,12 +104,21 @@ class ZeroMq:
         endpoint = _of_aiida()._router_endpoint  # noqa: SLF001 - no public word
         if endpoint is None:
             return False
-        with ZeromqCommunicator(router_endpoint=endpoint) as communicator:
-            try:
-                communicator.rpc_send(NOBODY, {}).exception(timeout_seconds)
-            except TimeoutError:
-                return False
-        return True
+
+        def answered() -> bool:
+            with ZeromqCommunicator(router_endpoint=endpoint) as communicator:
+                try:
+                    communicator.rpc_send(NOBODY, {}).exception(timeout_seconds)
+                except TimeoutError:
+                    return False
+                finally:
+                    _let_begin(communicator)
+            return True
+
+        try:
+            return within(timeout_seconds + CLOSE_SECONDS, answered)
+        except TimeoutError:
+            return False
 
     def seconds_since_its_last_word(self) -> float | None:
         """Return the age of its status file, which its one loop writes every 5 seconds; None where there is none."""
@@ -287,7 +298,10 @@ def disconnect() -> None:
 
     manager = get_manager()
     _let_begin(getattr(getattr(manager._broker, "_resources", None), "communicator", None))  # noqa: SLF001 - no public word
-    manager.reset_broker()
+    try:
+        within(CLOSE_SECONDS, manager.reset_broker)
+    except TimeoutError:  # it is left to itself
+        manager._broker = manager._process_controller = None  # noqa: SLF001 - no public word
     manager.reset_runner()
 
 

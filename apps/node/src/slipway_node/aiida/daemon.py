@@ -195,7 +195,9 @@ def _in_an_empty_folder(client: Any) -> Any:
     folder.mkdir(exist_ok=True)
 
     def cmd_start_daemon(*arguments: Any) -> list[str]:
-        return ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *DaemonClient.cmd_start_daemon(client, *arguments)]
+        command = DaemonClient.cmd_start_daemon(client, *arguments)
+        # AiiDA waits for this, for as long as it takes.
+        return ["sh", "-c", f'cd "$0" && exec timeout -k 5 {START_SECONDS} "$@"', str(folder), *command]
 
     client.cmd_start_daemon = cmd_start_daemon
     return client

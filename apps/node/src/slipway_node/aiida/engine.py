@@ -31,6 +31,7 @@ from slipway_node.aiida import (
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.standstill import Standstill
 from slipway_node.aiida.supervision import BroughtBack, Supervision
 from slipway_node.aiida.thread import EngineThread
 from slipway_node.lock import AgentLock, LockHeldError, this_process
@@ -73,6 +74,7 @@ class AiidaEngine:
         self._thread = EngineThread()
         self._daemon = Daemon(workers)
         self._supervision = Supervision(self._daemon)
+        self._standstill = Standstill(self._thread, time.monotonic)
         self._cluster = Cluster()
         self._scheduler = SchedulerKind.DIRECT
         self._loaded = False
@@ -90,7 +92,7 @@ class AiidaEngine:
             if self._lock is not None:  # else the daemon is another agent's, which shares the profile
                 await self._thread.run(self._daemon.stop)
         finally:
-            await asyncio.to_thread(self._thread.close)
+            self._thread.close()
             if self._lock is not None:
                 self._lock.release()
 
@@ -175,6 +177,10 @@ class AiidaEngine:
         said = {} if trouble is None else {"scheduler_trouble": trouble}
         told = {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": trouble is None}
         return {**told, **said, **daemon}
+
+    def stands_still_seconds(self) -> float:
+        """Look at the thread that all of AiiDA's work is done in."""
+        return self._standstill.seconds()
 
     async def _supervise(self, *, at_once: bool = False) -> None:
         """Bring back what died or went deaf; asked often, looks now and then."""

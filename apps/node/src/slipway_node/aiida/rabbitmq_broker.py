@@ -17,6 +17,7 @@ from typing import Any
 from aiida.brokers.rabbitmq import RabbitmqBroker
 
 from slipway_node.aiida import amqp, in_work
+from slipway_node.aiida.bounded import within
 
 RETRY_SECONDS = 1.0
 
@@ -35,7 +36,7 @@ class SlipwayRabbitmqBroker(RabbitmqBroker):  # type: ignore[misc] # AiiDA's typ
     def close(self) -> None:
         """Close the connection, in whatever state it is."""
         with contextlib.suppress(Exception):  # half of it may be gone, and each part says so in its own way
-            amqp.within(amqp.END_SECONDS, super().close)
+            within(amqp.END_SECONDS, super().close)
 
     def _create_communicator(self) -> Any:
         while not amqp.answers(self.get_url()):

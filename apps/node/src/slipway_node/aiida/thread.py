@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -20,9 +21,10 @@ class EngineThread:
 
     def __init__(self) -> None:
         self.database_failed = False  # to write, since this was last set back
-        self._executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix="slipway-aiida", initializer=_with_event_loop
-        )
+        self.calls = 0  # that were begun
+        self.is_busy = False
+        self.native_id: int | None = None  # of the thread, by the kernel's count
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slipway-aiida", initializer=self._begin)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``function(*args, **kwargs)``, run in the thread.
@@ -34,6 +36,8 @@ class EngineThread:
         return await asyncio.wrap_future(call)
 
     def _asked(self, function: Callable[[], T]) -> T:
+        self.calls += 1
+        self.is_busy = True
         try:
             return function()
         except Exception as error:
@@ -43,11 +47,13 @@ class EngineThread:
                 self.database_failed = True
                 give_up_transaction()
             raise EngineUnavailableError(f"AiiDA cannot write: {error}") from error
+        finally:
+            self.is_busy = False
 
     def close(self) -> None:
-        """Let what was begun end, drop what was not, and end the thread."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Drop what was not begun, and have the thread end when it has done what was; nobody waits for that."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
-
-def _with_event_loop() -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    def _begin(self) -> None:
+        self.native_id = threading.get_native_id()
+        asyncio.set_event_loop(asyncio.new_event_loop())

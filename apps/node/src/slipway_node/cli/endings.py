@@ -18,9 +18,9 @@ from slipway_node.key_rotation import NewKeyUnusedError
 from slipway_node.keys import KeyUnusableError
 from slipway_node.lock import AgentRunsError, LockHeldError
 from slipway_node.policy_file import PolicyFileError
-from slipway_node.ports import EngineUnavailableError
+from slipway_node.ports import EngineStandsStillError, EngineUnavailableError
 
-OK, REFUSED, USAGE, UNREACHABLE, LEASE_LOST = 0, 1, 2, 3, 4
+OK, REFUSED, USAGE, UNREACHABLE, LEASE_LOST, STANDS_STILL = 0, 1, 2, 3, 4, 5
 
 
 class UsageError(Exception):
@@ -46,6 +46,7 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     KeyUnusableError: (REFUSED, "put the key back, or enrol another --home"),
     NoDeadLetterError: (REFUSED, "`slipway-node dead-letters list` has their ids"),
     NewerJournalError: (REFUSED, "run the version of slipway-node that wrote it, or a later one"),
+    EngineStandsStillError: (STANDS_STILL, "start it again, as a service manager does; jobs go on meanwhile"),
     EngineUnavailableError: (REFUSED, "`slipway-node status`, and the engine's own log under HOME/aiida"),
     ValueError: (REFUSED, "another --scheduler or kind of --broker wants another --home"),
     OSError: (REFUSED, "may this account write there?"),

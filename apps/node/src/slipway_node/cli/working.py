@@ -1,6 +1,8 @@
 """`slipway-node run` and `slipway-node reconcile`."""
 
 import asyncio
+import os
+import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -8,12 +10,12 @@ from cyclopts import Parameter
 from slipway_node import running
 from slipway_node.agent import logs
 from slipway_node.agent.context import Context
-from slipway_node.cli.endings import OK
+from slipway_node.cli.endings import OK, end
 from slipway_node.cli.options import HomeOption, JsonOption, home_of, settings_of, tell
 from slipway_node.home import Home
 from slipway_node.lock import this_process, without_an_agent
 from slipway_node.policy_file import PolicyInForce
-from slipway_node.ports import Engine
+from slipway_node.ports import Engine, EngineStandsStillError
 from slipway_node.settings import NodeSettings
 
 
@@ -38,7 +40,14 @@ def run(
         engine = " ".join(str(health[key]) for key in ("engine", "scheduler") if key in health)
         tell(f"node {identity.node_name} ready, engine {engine}, gateway {identity.gateway_url}")
 
-    asyncio.run(running.run(place, settings_of(home), engine_of, keep_engine=leave_engine_running, on_ready=tell_ready))
+    work = running.run(place, settings_of(home), engine_of, keep_engine=leave_engine_running, on_ready=tell_ready)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(work)
+        except EngineStandsStillError as error:
+            status = end(error)
+            sys.stdout.flush()
+            os._exit(status)  # Python's own end waits for each thread
     tell(f"node {identity.node_name} stopped")
     return OK
 
