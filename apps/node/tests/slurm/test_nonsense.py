@@ -1,6 +1,8 @@
 """Whatever Slurm's commands say: what is no answer of Slurm's is no knowledge, and above all no refusal."""
 
+import os
 import shlex
+import signal
 import stat
 import subprocess
 import time
@@ -139,6 +141,19 @@ def test_a_command_that_does_not_answer_is_given_up(program, monkeypatch):
     monkeypatch.setattr(cluster, "ASK_SECONDS", 0.2)
     with pytest.raises(EngineUnavailableError, match=r"did not answer within 0\.2 s"):
         run_command((program(b"#!/bin/sh\nexec sleep 60\n"),))
+
+
+def test_a_command_that_no_signal_ends_is_let_go(program, tmp_path, monkeypatch):
+    """As one is that waits for a file system which hangs."""
+    for name, seconds in (("ASK_SECONDS", 0.5), ("LET_GO_SECONDS", 0.1)):
+        monkeypatch.setattr(cluster, name, seconds)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    began = time.monotonic()
+    with pytest.raises(EngineUnavailableError, match="did not answer"):
+        run_command((program(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n".encode()),))
+
+    assert time.monotonic() - began < 20
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
