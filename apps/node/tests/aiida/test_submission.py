@@ -1,6 +1,7 @@
 """What becomes of processes that nobody has, or that AiiDA has given up; AiiDA and its broker are played."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -80,6 +81,26 @@ def test_nothing_left_behind_is_sent_to_a_broker_that_stands_still_and_may_have_
     broker.stands_still = False
     _resume(["u"])
     assert broker.queued == [7]
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "left_behind"),
+    [(6, [7]), (4, []), (-1, []), (-3600, [7])],
+    ids=["long ago", "just now", "a moment to come", "by a clock that was set back since"],
+)
+def test_what_was_stored_just_now_may_still_be_handed_over(monkeypatch, seconds_ago, left_behind):
+    created_at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    monkeypatch.setattr(queries, "never_taken_up", lambda _: [(7, created_at)])
+
+    assert submission.left_behind(["u"]) == left_behind
+
+
+def test_one_that_has_a_task_is_not_left_behind_whenever_it_was_stored(broker, monkeypatch):
+    created_at = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(queries, "never_taken_up", lambda _: [(7, created_at)])
+    broker.has = {7}
+
+    assert submission.left_behind(["u"]) == []
 
 
 def test_one_that_ends_while_the_broker_is_asked_was_not_dropped(monkeypatch):

@@ -1,14 +1,15 @@
 """Storing a process with its label and envelope, and handing it to the daemon."""
 
 import contextlib
-import time
 import warnings
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from slipway_node.aiida import brokers, in_work, queries, verdicts, work_directory
+from slipway_node.aiida.record_times import is_settled
 from slipway_node.ports import EngineUnavailableError, Envelope
 
 PLAY_SECONDS = 5.0
@@ -161,15 +162,16 @@ def seal(execution_ids: Sequence[str]) -> bool:
     return bool(free)
 
 
-def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[int]:
+def left_behind(execution_ids: Sequence[str]) -> list[int]:
     """Return the pks of those that were stored and never taken up, and for which no task is queued.
 
     Continuing one that is queued or in work runs it twice. The broker is asked before the processes are looked at once
     more: a task that is taken up and done between the two has changed its process by then. Raises
     EngineUnavailableError.
     """
-    settled = (time.time() if now is None else now) - SETTLE_SECONDS
-    waiting = {pk for pk, created_at in queries.never_taken_up(execution_ids) if created_at.timestamp() < settled}
+    now, within = datetime.now(UTC), timedelta(seconds=SETTLE_SECONDS)
+    stored = queries.never_taken_up(execution_ids)
+    waiting = {pk for pk, created_at in stored if is_settled(created_at, now, within)}
     if not waiting:
         return []
     free = waiting - brokers.of_profile().in_hand(waiting)
