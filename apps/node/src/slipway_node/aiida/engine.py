@@ -318,8 +318,6 @@ class AiidaEngine:
 
 
 def _resume(execution_ids: Sequence[str]) -> None:
-    if not brokers.of_profile().answers(ANSWER_SECONDS):
-        return  # one that stands still may have a task that it has not come to
     for pk in submission.left_behind(execution_ids):
         submission.hand_over(pk)
 

@@ -13,6 +13,7 @@ from slipway_node.aiida.record_times import is_settled
 from slipway_node.ports import EngineUnavailableError, Envelope
 
 PLAY_SECONDS = 5.0
+BROKER_SECONDS = 2.0  # it answers within milliseconds
 SETTLE_SECONDS = 5.0  # how long a task that was sent may take to show in the broker's queue
 
 _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
@@ -165,14 +166,15 @@ def seal(execution_ids: Sequence[str]) -> bool:
 def left_behind(execution_ids: Sequence[str]) -> list[int]:
     """Return the pks of those that were stored and never taken up, and for which no task is queued.
 
-    Continuing one that is queued or in work runs it twice. The broker is asked before the processes are looked at once
-    more: a task that is taken up and done between the two has changed its process by then. Raises
+    Continuing one that is queued or in work runs it twice, and one that was killed meanwhile is still run. None is told
+    of where the broker stands still: it may have a task that it has not come to. It is asked before the processes are
+    looked at once more: a task that is taken up and done between the two has changed its process by then. Raises
     EngineUnavailableError.
     """
     now, within = datetime.now(UTC), timedelta(seconds=SETTLE_SECONDS)
     stored = queries.never_taken_up(execution_ids)
     waiting = {pk for pk, created_at in stored if is_settled(created_at, now, within)}
-    if not waiting:
+    if not waiting or not brokers.of_profile().answers(BROKER_SECONDS):
         return []
     free = waiting - brokers.of_profile().in_hand(waiting)
     return [pk for pk, _ in queries.never_taken_up(execution_ids) if pk in free]
