@@ -55,15 +55,14 @@ def no_room() -> OSError:
         (OSError(errno.EROFS, "read-only"), True),
         (PermissionError(errno.EACCES, "no"), True),
         (full(), True),
+        (locked(), False),
         (OSError(errno.ESTALE, "the server is away"), False),
         (OSError(errno.EIO, "broken"), False),
-        (sqlite3.OperationalError("no such table"), False),
+        (sqlite3.OperationalError("Could not decode to UTF-8 column"), False),
         (ValueError("no"), False),
     ],
 )
 def test_only_want_of_room_or_right_is_a_word_about_storage(error, told):
-    if isinstance(error, sqlite3.OperationalError) and not told:
-        error.sqlite_errorcode = sqlite3.SQLITE_ERROR
     assert storage.is_told_by(error) is told
 
 
