@@ -205,6 +205,8 @@ def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():
     [
         (replace(ENDED, sealed=False), 6, True),
         (replace(ENDED, sealed=False), 4, False),  # its worker may be about to
+        (replace(ENDED, sealed=False), -1, False),  # as where the clock was corrected a little
+        (replace(ENDED, sealed=False), -3600, True),  # it was written by a clock that was set back since
         (ENDED, 60, False),
         (replace(CREATED, process_state="waiting"), 60, False),
         (replace(CREATED, process_state="killed"), 60, True),

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import structlog
 
+from slipway_node import storage
 from slipway_node.aiida import collecting, placement, queries, submission, verdicts, work_directory
+from slipway_node.aiida.profile import is_of_the_database
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
@@ -31,11 +33,17 @@ def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -
 
 
 def _observed(row: verdicts.ProcessRow, look: "Look | None") -> Observation | None:
-    """Return what ``row`` says, None where it cannot be read: its own trouble, and none of the other executions'."""
+    """Return what ``row`` says, None where it cannot be read: its own trouble, and none of the other executions'.
+
+    A full disk and a locked database are all executions' trouble, and raised. That one file may not be read is not.
+    """
     try:
         return _observation(row, look)
-    except Exception:  # noqa: BLE001 - a record that somebody has changed, or that lacks a file
-        _log.exception("record_not_read", execution_id=row.uuid)
+    except Exception as error:
+        of_the_disk = storage.is_told_by(error) and not isinstance(error, PermissionError)
+        if of_the_disk or is_of_the_database(error):
+            raise
+        _log.exception("record_not_read", execution_id=row.uuid)  # somebody has changed it, or it lacks a file
         return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from slipway_node.aiida.record_times import is_settled
 from slipway_node.ports import Failure, Phase
 from slipway_node.slurm.commands import ENDS, read_end
 from slipway_node.storage import CODE as NODE_STORAGE
@@ -103,7 +104,7 @@ def phase_of(row: ProcessRow) -> Phase:
 
 def lacks_its_seal(row: ProcessRow, now: datetime) -> bool:
     """Tell whether the process ended and its worker was killed before it sealed it: nobody else will."""
-    return not row.sealed and row.process_state in _ENDED and now - row.changed_at > SEALED_WITHIN
+    return not row.sealed and row.process_state in _ENDED and is_settled(row.changed_at, now, SEALED_WITHIN)
 
 
 def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str = "") -> Failure:
