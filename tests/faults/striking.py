@@ -21,6 +21,7 @@ NOT_STRUCK = "not struck: the point was not reached"
 GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 SETTLED_SECONDS = 40.0
+FORGOTTEN_SECONDS = 12.0  # after which a job that its node does not know is none that is just starting
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
 
 
@@ -42,6 +43,8 @@ ENDS = {
     ),
     Flow.CANCEL: End([["accepted", "running", "cancelled"]], "cancelled", ["began"]),
 }
+NEVER_BEGAN = End([["accepted", "failed"]], "failed", [], "node_failure")
+"""That of a job whose start slurmd was told and has forgotten, killed in that instant."""
 
 
 def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
@@ -61,7 +64,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             return Outcome(case, [NOT_STRUCK], 0.0, 0.0)
         seen = _done_to(lab, case, held, job_id)
         back = time.monotonic()
-        moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
+        moved = _moved_after(lab, case, lambda: _has_moved(lab, job_id, seen), ended_seconds)
         try:
             end = product.wait(job_id, TERMINAL, max(1.0, ended_seconds - moved))
         except AssertionError as error:
@@ -119,6 +122,16 @@ def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:
     return seen
 
 
+def _moved_after(lab: Laboratory, case: Case, has_moved: Callable[[], bool], limit_seconds: float) -> float:
+    """Return how many seconds it took until the job moved, after the last part was back and knew of it again."""
+    if case.what is Victim.SLURMD:
+        took = _seconds_until(has_moved, FORGOTTEN_SECONDS)
+        if took < FORGOTTEN_SECONDS or not lab.slurm_jobs("RUNNING"):
+            return took + (0.0 if has_moved() else _seconds_until(has_moved, limit_seconds))
+        lab.ask_slurmd_again()
+    return _seconds_until(has_moved, limit_seconds)
+
+
 def _commit_late(lab: Laboratory, held: Strike, *, first: bool) -> None:
     """Let an `sbatch` have no answer, and be committed once a second one has been looked up for and not found."""
     late, committed = lab.director.arm("before sbatch that is late"), lab.director.arm("after sbatch that is late")
@@ -167,6 +180,8 @@ def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -
             yield f"doubled: a job went on after its cancellation was told: {effects_of(effects)}"
         return
     wanted = ENDS[case.flow]
+    if case.what is Victim.SLURMD and not did:
+        wanted = NEVER_BEGAN
     if (ended_as, (end.get("failure") or {}).get("code")) != (wanted.projected, wanted.code):
         yield f"ended as {ended_as}: {end.get('failure')}"
     if did != wanted.effects:

@@ -14,6 +14,7 @@ from slipway_node.aiida.profile import is_of_the_database
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
+from slipway_node.slurm.submit_once import claim
 
 _log = structlog.get_logger(__name__)
 
@@ -145,6 +146,8 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
         marks = own_end.mark() in (node.get_option("append_text") or "")
         ended = own_end.was_reached(Path(folder)) if marks else None
         reason = verdicts.asked_reason(state, row, came_to_its_end=ended)
+    if claim() in (node.get_option("prepend_text") or ""):
+        reason = verdicts.unless_it_never_began(reason, began=work_directory.has_begun(Path(folder)))
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")
