@@ -21,7 +21,9 @@ NOT_STRUCK = "not struck: the point was not reached"
 GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 SETTLED_SECONDS = 40.0
-FORGOTTEN_SECONDS = 12.0  # after which a job that its node does not know is none that is just starting
+FORGOTTEN_SECONDS = (
+    14.0  # after which a job that its node does not know is none that is just starting: 1 + 10 in slurm.conf
+)
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
 
 
