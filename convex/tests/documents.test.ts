@@ -23,13 +23,18 @@ const BIN = join(PACKAGE, "node_modules", ".bin");
 /** What a page that uses the package has installed. */
 const INSTALLED = { "@slipway/convex": ".", convex: "node_modules/convex", react: "node_modules/react" };
 const TYPES = { "@types/react": "node_modules/@types/react" };
-/** As strict as a page may be, and without the types of Node. */
+/** As strict as a page may be, and as Vite's templates have it; without the types of Node. */
 const COMPILED = {
   noEmit: true,
   strict: true,
+  erasableSyntaxOnly: true,
+  verbatimModuleSyntax: true,
   exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
   noUnusedLocals: true,
+  noUnusedParameters: true,
+  noFallthroughCasesInSwitch: true,
+  noUncheckedSideEffectImports: true,
   skipLibCheck: true,
   jsx: "react-jsx",
   target: "ES2022",

@@ -10,7 +10,11 @@ type Written = Scope &
   Parameters<typeof receiptOf>[0];
 
 export class Receipts {
-  private constructor(private readonly rows: Map<string, Written | null>) {}
+  private readonly rows: Map<string, Written | null>;
+
+  private constructor(rows: Map<string, Written | null>) {
+    this.rows = rows;
+  }
 
   /** Read the receipts of `updates`, and of each `running` that may be filled in before one of them. */
   static async of(db: DatabaseReader, updates: Update[], synthesizeRunning: boolean): Promise<Receipts> {

@@ -61,14 +61,25 @@ export async function create(
 
 class Acceptance {
   private readonly accepted: NewSubmission[] = [];
+  private readonly db: DatabaseWriter;
+  private readonly ledger: Ledger;
+  private readonly records: Map<string, Submission>;
+  private readonly jobs: Map<string, JobRow>;
+  private readonly nodes: Map<string, Doc<"nodes"> | null>;
 
   private constructor(
-    private readonly db: DatabaseWriter,
-    private readonly ledger: Ledger,
-    private readonly records: Map<string, Submission>,
-    private readonly jobs: Map<string, JobRow>,
-    private readonly nodes: Map<string, Doc<"nodes"> | null>,
-  ) {}
+    db: DatabaseWriter,
+    ledger: Ledger,
+    records: Map<string, Submission>,
+    jobs: Map<string, JobRow>,
+    nodes: Map<string, Doc<"nodes"> | null>,
+  ) {
+    this.db = db;
+    this.ledger = ledger;
+    this.records = records;
+    this.jobs = jobs;
+    this.nodes = nodes;
+  }
 
   static async of(db: DatabaseWriter, news: NewSubmission[]): Promise<Acceptance> {
     const [ledger, records, jobs, nodes] = await Promise.all([
