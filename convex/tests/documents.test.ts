@@ -7,12 +7,14 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -79,6 +81,28 @@ test("an example with a field that no job has would be found", () => {
   const misspelt = blocks("tsx").map((example) => example.replaceAll("display_message", "display_mesage"));
   const found = compiled(Object.fromEntries(misspelt.map((example, at) => [`misspelt-${at}.tsx`, example])));
   expect(found).toContain("Property 'display_mesage' does not exist");
+});
+
+/** Of esbuild no more than is asked of it here: it comes with Convex, and its types are not ours to import. */
+interface Bundler {
+  build: (options: object) => Promise<{ outputFiles: { text: string }[] }>;
+}
+
+test("what pages import of the package is bundled for a browser, and runs", async () => {
+  const { build } = createRequire(join(realpathSync(join(PACKAGE, "node_modules/convex")), "package.json"))(
+    "esbuild",
+  ) as Bundler;
+  const page = join(product, "page.ts");
+  const lines = ['import { api } from "@slipway/convex/api";', 'import { asOf, isOverdue } from "@slipway/convex/enrichment";'];
+  writeFileSync(page, [...lines, "export const overdue = isOverdue(undefined, 0);", "export { api, asOf };"].join("\n"));
+  const bundled = await build({
+    ...{ entryPoints: [page], bundle: true, write: false, format: "esm", platform: "browser" },
+    preserveSymlinks: true, // found from the page's node_modules alone, as a package that was installed
+    logLevel: "silent",
+  });
+  const code = bundled.outputFiles[0]?.text ?? "";
+  const told = (await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(code)}`)) as { overdue: boolean };
+  expect(told.overdue).toBe(true);
 });
 
 const shown = blocks("console").flatMap((block) => [...block.matchAll(/^\$ .*exec convex ((?:[a-z]+ ?)+)(.*)$/gm)]);
