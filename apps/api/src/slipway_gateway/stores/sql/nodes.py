@@ -149,7 +149,7 @@ class KeyChange:
 
 
 def _announce(session: Session, change: KeyChange) -> NodeRecord:
-    # A repeat that comes after the key's first use finds it current, and announces nothing.
+    # A repeat finds the key announced, or after its first use current, and writes nothing.
     announced = session.run(ANNOUNCE_KEY, node=change.management_node_id, key=change.public_key)
     node = _node(session, change.management_node_id)
     if announced and change.now is not None:
