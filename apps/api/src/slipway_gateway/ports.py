@@ -352,7 +352,10 @@ class ProductStore(Protocol):
         ...
 
     async def record_heartbeat(self, beat: Heartbeat) -> HeartbeatRecorded | Refused:
-        """Store liveness and policy; at a start (epoch None, new agent_id) raise the epoch. Lower epoch: lease_lost."""
+        """Store liveness and policy; at a start (epoch None, new agent_id) raise the epoch. Lower epoch: lease_lost.
+
+        One that was received before the node was last seen stores nothing but its start.
+        """
         ...
 
     async def lease_commands(self, claim: LeaseClaim) -> Leased | Refused:

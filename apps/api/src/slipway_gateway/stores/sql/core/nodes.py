@@ -41,6 +41,7 @@ QUERIES = {
             health=bindparam("health_text"),
         )
     ),
+    "set_epoch": update(NODES).where(_THIS_NODE).values(epoch=bindparam("to_epoch")),
     "announce_key": (
         update(NODES)
         .where(and_(_THIS_NODE, NODES.c.public_key != bindparam("key"), _NOT_ANNOUNCED))
