@@ -5,7 +5,15 @@ from store_world import SCOPE, World
 
 from slipway_contracts.lifecycle import AFTER_REFUSAL, Applied, Duplicate, Refused
 from slipway_gateway.ports import StoreUnavailableError, SubmissionRecord
-from slipway_gateway.stores.convex.batches import UPDATES_MAX_BYTES, answered, applied_in_turn, fitting
+from slipway_gateway.stores.convex import requests
+from slipway_gateway.stores.convex.batches import (
+    SUBMISSIONS_MAX_BYTES,
+    UPDATES_MAX_BYTES,
+    answered,
+    applied_in_turn,
+    fitting_submissions,
+    fitting_updates,
+)
 
 WORLD = World(None)
 
@@ -20,11 +28,17 @@ def record(submission_id):
     )
 
 
+def submissions(count, content):
+    command = WORLD.command("node")
+    payload = command.payload_ref.model_copy(update={"input_uri": "data:," + content})
+    return [WORLD.new(command.model_copy(update={"payload_ref": payload})) for _ in range(count)]
+
+
 def parts(some, most_bytes=UPDATES_MAX_BYTES):
     """Return what goes in each call."""
     taken = []
     while some:
-        taken.append(fitting(some, most_bytes))
+        taken.append(fitting_updates(some, most_bytes))
         some = some[len(taken[-1]) :]
     return taken
 
@@ -54,6 +68,15 @@ def test_what_counts_are_bytes_and_not_letters():
 def test_one_that_is_too_large_alone_is_told_alone():
     some = updates(("a", "accepted"), ("b", "accepted"))
     assert parts(some, most_bytes=1) == [[some[0]], [some[1]]]
+
+
+def test_a_batch_of_submissions_goes_by_its_bytes_as_they_are_sent():
+    for some in (submissions(256, "x" * 30_000), submissions(500, "x" * 16_000), submissions(500, '"' * 4_000)):
+        assert fitting_submissions(some) == some
+    quoted = submissions(256, '"' * 14_000 + "\\" * 1_000)
+    first = fitting_submissions(quoted)
+    sent = [len(requests.body(requests.new_submission(each))) for each in quoted]
+    assert sum(sent[: len(first)]) <= SUBMISSIONS_MAX_BYTES < sum(sent[: len(first) + 1])
 
 
 async def test_what_was_not_answered_for_is_asked_again():

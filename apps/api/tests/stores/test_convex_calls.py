@@ -85,6 +85,17 @@ async def test_a_submit_by_a_policy_that_changes_at_every_look_ends_and_writes_n
     assert len((await world.user("GET", "/jobs")).json()["jobs"]) == 1
 
 
+async def test_a_batch_of_submits_is_one_read_and_one_mutation_and_two_where_it_is_nothing_but_quotes(counted):
+    world, calls = counted
+    for content, mutations in (("x" * 30_000, 1), ('"' * 14_990, 2)):
+        payload = {"input_uri": f"data:,{content}"}
+        batch = {"commands": [world.command(payload_ref=payload) for _ in range(256)]}
+        calls.since()
+        answer = await world.user("POST", "/jobs:batchSubmit", batch)
+        assert {outcome["status"] for outcome in answer.json()["outcomes"]} == {202}
+        assert calls.since() == ["submission-contexts", *["create-submissions"] * mutations]
+
+
 async def test_a_batch_of_events_is_one_call(counted):
     world, calls = counted
     job = await world.taken()

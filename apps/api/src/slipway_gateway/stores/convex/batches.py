@@ -10,9 +10,14 @@ from typing import TypeVar
 from slipway_contracts.execution_event import EVENT_MAX_BYTES
 from slipway_contracts.lifecycle import AFTER_REFUSAL, Refused, Verdict
 from slipway_contracts.projection_update import ProjectionUpdate
-from slipway_gateway.ports import StoreUnavailableError
+from slipway_contracts.submit_job_command import COMMAND_MAX_BYTES
+from slipway_gateway.ports import NewSubmission, StoreUnavailableError
+from slipway_gateway.stores.convex import requests
 
 UPDATES_MAX_BYTES = 5 * 1024 * 1024  # an update is written twice, and a transaction writes 16 MiB; the functions take 6
+# As it is sent, where a command is text within JSON and each of its quotes is escaped once more; the functions take 12.
+SUBMISSIONS_MAX_BYTES = 10 * 1024 * 1024
+SUBMISSION_MAX_BYTES = 3 * COMMAND_MAX_BYTES  # of nothing but quotes, with its ids
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -35,16 +40,31 @@ def some_of(told: Sequence[A], asked: Sequence[object]) -> Sequence[A]:
     return told
 
 
-def fitting(updates: Sequence[ProjectionUpdate], most_bytes: int = UPDATES_MAX_BYTES) -> Sequence[ProjectionUpdate]:
+def fitting_updates(
+    updates: Sequence[ProjectionUpdate], most_bytes: int = UPDATES_MAX_BYTES
+) -> Sequence[ProjectionUpdate]:
     """Return as many of the first as a call may carry, at least one."""
     if len(updates) * EVENT_MAX_BYTES <= most_bytes:
         return updates
+    return _fitting(updates, most_bytes, lambda update: len(update.model_dump_json().encode()))
+
+
+def fitting_submissions(
+    new: Sequence[NewSubmission], most_bytes: int = SUBMISSIONS_MAX_BYTES
+) -> Sequence[NewSubmission]:
+    """Return as many of the first as a call may carry, at least one."""
+    if len(new) * SUBMISSION_MAX_BYTES <= most_bytes:
+        return new
+    return _fitting(new, most_bytes, lambda each: len(requests.body(requests.new_submission(each))))
+
+
+def _fitting(items: Sequence[T], most_bytes: int, size_bytes: Callable[[T], int]) -> Sequence[T]:
     held_bytes = 0
-    for position, update in enumerate(updates):
-        held_bytes += len(update.model_dump_json().encode())
+    for position, item in enumerate(items):
+        held_bytes += size_bytes(item)
         if position and held_bytes > most_bytes:
-            return updates[:position]
-    return updates
+            return items[:position]
+    return items
 
 
 async def applied_in_turn(
@@ -54,7 +74,7 @@ async def applied_in_turn(
     refused: set[str] = set()
 
     async def told(rest: Sequence[ProjectionUpdate]) -> list[Verdict]:
-        part = fitting(rest, most_bytes)
+        part = fitting_updates(rest, most_bytes)
         judged = [update for update in part if update.submission_id not in refused]
         answers = iter(some_of(await apply(judged), judged) if judged else ())
         verdicts: list[Verdict] = []

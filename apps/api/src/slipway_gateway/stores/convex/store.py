@@ -34,7 +34,7 @@ from slipway_gateway.ports import (
 )
 from slipway_gateway.stores.convex import answers, requests
 from slipway_gateway.stores.convex.asking import Asking
-from slipway_gateway.stores.convex.batches import answered, applied_in_turn, some_of
+from slipway_gateway.stores.convex.batches import answered, applied_in_turn, fitting_submissions, some_of
 from slipway_gateway.stores.convex.client import Functions
 from slipway_gateway.stores.convex.deployment import look_at
 from slipway_gateway.stores.convex.documents import Node
@@ -87,7 +87,8 @@ class ConvexProductStore:
     async def create_submissions(self, new: Sequence[NewSubmission]) -> list[SubmitVerdict]:
         """See the port; what one transaction cannot take goes in several, in order."""
 
-        async def create(some: Sequence[NewSubmission]) -> list[SubmitVerdict]:
+        async def create(rest: Sequence[NewSubmission]) -> list[SubmitVerdict]:
+            some = fitting_submissions(rest)
             asked = {"submissions": [requests.new_submission(each) for each in some]}
             told = await self._asking.ask("create-submissions", answers.Submitted, asked)
             return list(map(answers.submit_verdict, some, some_of(told.verdicts, some)))
