@@ -16,7 +16,13 @@ import { problem } from "./wire/problems";
 import { isAuthorized } from "./wire/secrets";
 
 export const PREFIX = "/slipway/v1/";
-/** A batch of commands has at most 8 MiB, and its envelope some more; Convex takes arguments of 16 MiB. */
+/**
+ * Bytes of a body as it is sent; gateways send a batch of submits in parts of at most 10 MiB.
+ *
+ * A command in it is JSON text within JSON: each of its quotes is sent as `\\\"`, four bytes that are two of the command's,
+ * so that a batch of 8 MiB may be sent as 16. Convex counts arguments as values, without what JSON adds, and takes 16 MiB
+ * of them; a transaction writes as much, and each submission has rows of its own beside its text.
+ */
 const BODY_MAX_BYTES = 12 * 1024 * 1024;
 /** An update is written twice, in its row and its projection, and a transaction writes at most 16 MiB. */
 export const UPDATES_MAX_BYTES = 6 * 1024 * 1024;

@@ -35,6 +35,8 @@ const jobView = projection.extend({
 const nodeView = node.omit("tenant_id", "public_key", "next_public_key", "epoch");
 /** Most jobs in one page, whatever was asked for. */
 const PAGE_MAX = 200;
+/** Their bytes; the nodes of two hundred jobs may be 12 MiB beside them, and a query reads 16. */
+const PAGE_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * Return rows as a page shows them.
@@ -82,8 +84,14 @@ export const jobs = page({
         : rows.withIndex("by_state", (q) =>
             q.eq("tenant_id", scope.tenant_id).eq("workspace_id", workspace_id).eq("projection_state", state),
           );
-    const numItems = Math.min(paginationOpts.numItems, PAGE_MAX);
-    const result = await ofWorkspace.order("desc").paginate({ ...paginationOpts, numItems });
+    const { numItems, cursor, endCursor } = paginationOpts;
+    const result = await ofWorkspace.order("desc").paginate({
+      ...{ numItems: Math.min(numItems, PAGE_MAX), cursor },
+      ...(endCursor ? { endCursor } : { maximumBytesRead: PAGE_BYTES_MAX }),
+    });
+    // Up to an end of its own, or of its first run, Convex reads all there is, whatever bounds it is given. What is more
+    // than a page is not told: usePaginatedQuery splits such a page, and shows the parts.
+    if (result.page.length > PAGE_MAX) return { ...result, page: [], pageStatus: "SplitRequired" as const };
     return { ...result, page: await viewed(ctx.db, result.page) };
   },
 });

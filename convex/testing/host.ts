@@ -46,6 +46,8 @@ export class TestingHost {
         this.faults.clear();
         await this.store.reset();
         return Response.json({});
+      case "/testing/deeds":
+        return Response.json({ deeds: await this.store.deeds() });
       case "/testing/heal":
         this.faults.clear();
         return Response.json({});

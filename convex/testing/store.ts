@@ -28,6 +28,13 @@ export class TestStore {
     });
   }
 
+  /** Tell what the audit holds, oldest first: no operation reads it. */
+  async deeds(): Promise<string[]> {
+    return await this.alone(() =>
+      this.convex.run(async (ctx) => (await ctx.db.query("audit").collect()).map(({ action }) => action)),
+    );
+  }
+
   /** Answer a call to the gateway's wire by its HTTP action; only here does `check` say that this is a test. */
   async act({ method, path, headers, body }: Call): Promise<Response> {
     const request = { method, headers, ...(method === "GET" || method === "HEAD" ? {} : { body }) };

@@ -65,6 +65,10 @@ test("a check says that this is a test, and a reset forgets everything", async (
   expect(await jobs()).toBe(0);
 });
 
+test("the audit can be read, which no operation tells", async () => {
+  expect(await (await post("/testing/deeds", {})).json()).toEqual({ deeds: ["create_join_token", "enroll_node"] });
+});
+
 test("the secret is looked at as on a deployment", async () => {
   const response = await world.send("check", "{}", "Bearer wrong");
   expect([response.status, response.headers.get("Content-Type")]).toEqual([401, "application/problem+json"]);

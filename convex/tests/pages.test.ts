@@ -56,6 +56,13 @@ describe.each(ALL)("%s", (name) => {
     { subject: "ada", tenant_id: "acme", workspace_ids: "lab" as never },
     { subject: "ada", tenant_id: "acme", workspace_ids: [1] as never },
     { subject: "ada", tenant_id: ["acme"] as never, workspace_ids: ["lab"] },
+    { ...ADA, workspace_ids: [] },
+    { ...ADA, workspace_ids: ["lab", ""] },
+    { ...ADA, tenant_id: "" },
+    { ...ADA, subject: "ada/spy" },
+    { ...ADA, role: "owner" },
+    { ...ADA, role: "Admin" },
+    { ...ADA, role: null as never },
   ])("is refused to the claims %j", async (claims) => {
     expect(await refusal(PAGES[name](as(claims)))).toBe("unauthorized");
   });
@@ -65,6 +72,11 @@ describe.each(["jobs", "job", "timeline"] as const)("%s", (name) => {
   test("of a workspace that the token does not cover is forbidden", async () => {
     expect(await refusal(PAGES[name](as({ ...ADA, workspace_ids: ["plant"] })))).toBe("forbidden");
   });
+});
+
+test.each([undefined, "member", "service", "admin"])("a token of the role %s sees its tenant's", async (role) => {
+  const { role: _role, ...ada } = ADA;
+  expect(await PAGES.nodes(as(role === undefined ? ada : { ...ada, role }))).toHaveLength(1);
 });
 
 test("another tenant sees nothing, by the same names", async () => {

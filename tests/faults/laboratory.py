@@ -121,6 +121,14 @@ class Laboratory:
                     self.rabbitmq.start()
                 wait_until("the engine is back", self._engine_is_back)  # the agent's to notice, and to bring back
 
+    @staticmethod
+    def ask_slurmd_again() -> None:
+        """Have the controller told anew what runs on the node, as it asks by itself half an hour later."""
+        pid_file = Path(os.environ["SLURM_CONF"]).with_name(f"{Victim.SLURMD}.pid")
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        wait_until("slurmd has ended", lambda: not pid_file.exists())
+        subprocess.run([Victim.SLURMD.value, "-f", os.environ["SLURM_CONF"]], check=True)
+
     def has_work(self) -> bool:
         """Tell whether the agent has anything left to do, or to tell."""
         file, done = Home(self.stack.node.home).journal_file, {CommandState.DONE, CommandState.DROPPED}

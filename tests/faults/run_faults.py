@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from pathlib import Path
 import httpx
 from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
-from local_stack import StackError
+from local_stack import StackError, is_free
 from matrix import Case, Outcome, cases
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
@@ -88,7 +89,7 @@ def _struck(lab: Laboratory, case: Case) -> tuple[Outcome, bool]:
 def run_share(share: int, asked: argparse.Namespace) -> tuple[list[Outcome], bool]:
     """Run one of the shares in a process with a Slurm of its own; return its outcomes, and whether it ended well."""
     own = {"SLIPWAY_SLURM_DIR": f"/var/tmp/slipway-faults-{share}"}
-    own |= {"SLIPWAY_SLURM_PORT": str(PORT + share * PORTS_APART), "SLURM_CONF": "none"}
+    own |= {"SLIPWAY_SLURM_PORT": str(_two_ports(PORT + share * PORTS_APART)), "SLURM_CONF": "none"}
     argv = [sys.executable, __file__, f"--runs={asked.runs}", f"--seed={asked.seed}", f"--only={asked.only}"]
     argv += [f"--at-once={asked.at_once}", f"--share={share}"]
     argv += ["--rabbitmq"] if asked.rabbitmq else []
@@ -97,6 +98,11 @@ def run_share(share: int, asked: argparse.Namespace) -> tuple[list[Outcome], boo
     chosen = {str(case): case for case in cases()}
     told = map(json.loads, done.stdout.splitlines())
     return [Outcome(chosen[name], wrong, moved, ended) for name, wrong, moved, ended in told], done.returncode == 0
+
+
+def _two_ports(first: int) -> int:
+    """Return the first of two free ports in a row, from ``first`` on: another Slurm may be here."""
+    return next(port for port in range(first, first + PORTS_APART, 2) if is_free(port) and is_free(port + 1))
 
 
 def compare(runs: int) -> list[tuple[str, list[Outcome], list[Outcome]]]:
@@ -131,6 +137,7 @@ def main() -> int:
     parser.add_argument("--no-write", action="store_true", help="leave docs/reliability.md as it is")
     parser.add_argument("--side-by-side", action="store_true", help="with each protection, and without")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and stop what was started
     if asked.side_by_side:
         pairs = compare(asked.runs or 2)
         page = side_by_side(PAGE.read_text(), pairs, stamp(asked.runs or 2, asked.seed, 1))

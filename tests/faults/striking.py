@@ -21,24 +21,32 @@ NOT_STRUCK = "not struck: the point was not reached"
 GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 SETTLED_SECONDS = 40.0
+FORGOTTEN_SECONDS = (
+    14.0  # after which a job that its node does not know is none that is just starting: 1 + 10 in slurm.conf
+)
 ANSWERED_SECONDS = 4.0  # in which the queue is asked some eight times
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The right one: what is told of it, what the product sees, and what the job has done."""
+    """The right one: what is told of the job, one or the other, what the product sees, and what the job has done."""
 
-    told: str
+    told: list[list[str]]
     projected: str
     effects: list[str]
     code: str | None = None
 
 
 ENDS = {
-    Flow.RUN: End("completed", "succeeded", ["began", "ended"]),
-    Flow.FAIL: End("failed", "failed", ["began", "ended"], "exit_400"),
-    Flow.CANCEL: End("cancelled", "cancelled", ["began"]),
+    Flow.RUN: End([["accepted", "running", "completed"]], "succeeded", ["began", "ended"]),
+    # That it ran is told where somebody saw it run; of one that has failed there is no other evidence.
+    Flow.FAIL: End(
+        [["accepted", "running", "failed"], ["accepted", "failed"]], "failed", ["began", "ended"], "exit_400"
+    ),
+    Flow.CANCEL: End([["accepted", "running", "cancelled"]], "cancelled", ["began"]),
 }
+NEVER_BEGAN = End([["accepted", "failed"]], "failed", [], "node_failure")
+"""That of a job whose start slurmd was told and has forgotten, killed in that instant."""
 
 
 def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
@@ -58,7 +66,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             return Outcome(case, [NOT_STRUCK], 0.0, 0.0)
         seen = _done_to(lab, case, held, job_id)
         back = time.monotonic()
-        moved = _seconds_until(lambda: _has_moved(lab, job_id, seen), ended_seconds)
+        moved = _moved_after(lab, case, lambda: _has_moved(lab, job_id, seen), ended_seconds)
         try:
             end = product.wait(job_id, TERMINAL, max(1.0, ended_seconds - moved))
         except AssertionError as error:
@@ -116,6 +124,16 @@ def _done_to(lab: Laboratory, case: Case, held: Strike, job_id: str) -> int:
     return seen
 
 
+def _moved_after(lab: Laboratory, case: Case, has_moved: Callable[[], bool], limit_seconds: float) -> float:
+    """Return how many seconds it took until the job moved, after the last part was back and knew of it again."""
+    if case.what is Victim.SLURMD:
+        took = _seconds_until(has_moved, FORGOTTEN_SECONDS)
+        if took < FORGOTTEN_SECONDS or not lab.slurm_jobs("RUNNING"):
+            return took + (0.0 if has_moved() else _seconds_until(has_moved, limit_seconds))
+        lab.ask_slurmd_again()
+    return _seconds_until(has_moved, limit_seconds)
+
+
 def _commit_late(lab: Laboratory, held: Strike, *, first: bool) -> None:
     """Let an `sbatch` have no answer, and be committed once a second one has been looked up for and not found."""
     late, committed = lab.director.arm("before sbatch that is late"), lab.director.arm("after sbatch that is late")
@@ -152,23 +170,25 @@ def _wrong(lab: Laboratory, case: Case, job_id: str, effects: Path, end: dict) -
     """Yield what is not as it has to be: the job's own effects, its end, and what was told of it."""
     states = [each["source_execution_state"] for each in lab.stack.product.timeline(job_id) if each["kind"] == "event"]
     did, ended_as = effects_of(effects), end["projection_state"]
-    told = ["accepted", "running"]
     if case.what is Deed.CANCELLED and ended_as == "cancelled":  # else the job's end has come before it
         if did.count("began") > 1:
             yield f"doubled: {did}"
         # What the node has not acked is cancelled at the gateway, and the node never hears of it.
-        if states not in ([], ["cancelled"], ["accepted", "cancelled"], [*told, "cancelled"]) or (did and not states):
+        told = [[], ["cancelled"], ["accepted", "cancelled"], *ENDS[Flow.CANCEL].told]
+        if states not in told or (did and not states):
             yield f"events: {states}"
         time.sleep(STILL_SECONDS)
         if lab.slurm_jobs(GOES_ON) or effects_of(effects) != did:
             yield f"doubled: a job went on after its cancellation was told: {effects_of(effects)}"
         return
     wanted = ENDS[case.flow]
+    if case.what is Victim.SLURMD and not did:
+        wanted = NEVER_BEGAN
     if (ended_as, (end.get("failure") or {}).get("code")) != (wanted.projected, wanted.code):
         yield f"ended as {ended_as}: {end.get('failure')}"
     if did != wanted.effects:
         yield f"{'doubled' if did.count('began') > 1 else 'effects'}: {did}"
-    if states != [*told, wanted.told]:
+    if states not in wanted.told:
         yield f"events: {states}"
 
 

@@ -42,6 +42,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=$consumed
 SlurmdParameters=config_overrides
 KillWait=2
+BatchStartTimeout=1
 MinJobAge=300
 NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP

@@ -19,6 +19,7 @@ import type * as http from "../http.js";
 import type * as imports from "../imports.js";
 import type * as jobs from "../jobs.js";
 import type * as model_agents from "../model/agents.js";
+import type * as model_bounded from "../model/bounded.js";
 import type * as model_cancelling from "../model/cancelling.js";
 import type * as model_enrichment from "../model/enrichment.js";
 import type * as model_enrolling from "../model/enrolling.js";
@@ -64,6 +65,7 @@ declare const fullApi: ApiFromModules<{
   imports: typeof imports;
   jobs: typeof jobs;
   "model/agents": typeof model_agents;
+  "model/bounded": typeof model_bounded;
   "model/cancelling": typeof model_cancelling;
   "model/enrichment": typeof model_enrichment;
   "model/enrolling": typeof model_enrolling;

@@ -42,12 +42,15 @@ interface Workspace extends Scope {
 
 /** Collects the changes of one transaction and writes each document once. */
 export class Ledger {
+  private readonly db: DatabaseWriter;
   private readonly workspaces = new Map<string, Workspace>();
   private readonly rows = new Set<JobRow>();
   private readonly entries: WithoutSystemFields<Doc<"timeline">>[] = [];
   private readonly closing: JobRow["fields"][] = [];
 
-  private constructor(private readonly db: DatabaseWriter) {}
+  private constructor(db: DatabaseWriter) {
+    this.db = db;
+  }
 
   /** Open the ledger for these workspaces; no other one can be changed by it. */
   static async of(db: DatabaseWriter, scopes: Iterable<Scope>): Promise<Ledger> {

@@ -1,12 +1,13 @@
 /** Surface 3 in the store: projection updates, folded (docs/contracts/projection-update.md). */
-import type { Doc } from "../_generated/dataModel";
-import type { DatabaseWriter } from "../_generated/server";
+import type { Doc, Id } from "../_generated/dataModel";
+import type { DatabaseReader, DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, applyProjectionUpdates } from "../wire/operations";
-import type { Refused, Update } from "../wire/types";
+import type { Refused, Scope, Update } from "../wire/types";
 import { checkKey } from "./agents";
+import { asFarAsRead, Lookup, REWRITTEN } from "./bounded";
 import { Ledger, jobRow, type JobRow } from "./ledger";
 import { AFTER_REFUSAL, fold, type Standing, type Verdict } from "./lifecycle";
-import { each, nodeOf, projectionOfJob, submissionOf, textOf } from "./lookups";
+import { nodeOf, projectionOfJob, submissionOf, textOf, type JobKey } from "./lookups";
 import { Receipts } from "./receipts";
 import { refused } from "./refusing";
 
@@ -18,25 +19,25 @@ interface Target {
   row: JobRow;
 }
 
-/** Apply a node's updates, each submission's in order, and all that is legal in this one transaction. */
+/** Apply a node's updates, each submission's in order; of them all the first ones, as many as are read for. */
 export async function apply(
   db: DatabaseWriter,
   application: Application,
 ): Promise<Answer<typeof applyProjectionUpdates>> {
-  const { updates, management_node_id } = application;
+  const { management_node_id, synthesize_running } = application;
   const node = await nodeOf(db, management_node_id);
   if (node !== null) checkKey(node, application.public_key);
   if (node?.state === "revoked") {
-    return { verdicts: updates.map(() => refused("forbidden", "the node is revoked")) };
+    return { verdicts: application.updates.map(() => refused("forbidden", "the node is revoked")) };
   }
-  const targets = await targetsOf(db, management_node_id, updates);
-  const own = updates.filter((update) => targets.has(update.submission_id));
-  const receipts = await Receipts.of(db, own, application.synthesize_running);
-  const ledger = await Ledger.of(db, Array.from(targets.values(), (target) => target.row.fields));
+  const targets = new Targets(db, management_node_id);
+  const receipts = new Receipts(db, synthesize_running);
+  const updates = await asFarAsRead(application.updates, (some) => [readFor(some, targets, receipts)]);
+  const ledger = await Ledger.of(db, targets.scopes());
   const verdicts: Verdict[] = [];
   for (const [submissionId, indices] of bySubmission(updates)) {
     const its = indices.map((index) => updates[index] as Update);
-    const target = targets.get(submissionId);
+    const target = targets.of(submissionId);
     const told = target ? await judged(target, its, receipts, ledger, application) : unknown(its);
     indices.forEach((index, at) => (verdicts[index] = told[at] as Verdict));
   }
@@ -44,25 +45,58 @@ export async function apply(
   return { verdicts };
 }
 
-/** Find the submissions that are this node's; those of one job share its projection. */
-async function targetsOf(db: DatabaseWriter, nodeId: string, updates: Update[]): Promise<Map<string, Target>> {
-  const idOf = (update: Update) => update.submission_id;
-  const found = await each(updates, idOf, (update) => submissionOf(db, idOf(update)));
-  const submissions = Array.from(found.values())
-    .filter((of) => of !== null)
-    .filter((of) => of.management_node_id === nodeId);
-  const jobText = (of: Doc<"submissions">) => textOf(of.tenant_id, of.workspace_id, of.job_id);
-  const rows = await each(submissions, jobText, async (of) => {
-    const projection = await projectionOfJob(db, of);
-    if (projection === null) throw new Error(`no projection of job ${of.job_id}`);
-    return jobRow(projection);
-  });
-  return new Map(
-    submissions.map((submission) => {
-      const row = rows.get(jobText(submission)) as JobRow;
-      return [submission.submission_id, { submission, row }];
-    }),
-  );
+async function readFor(updates: Update[], targets: Targets, receipts: Receipts): Promise<number> {
+  const bytes = await targets.read(updates.map((update) => update.submission_id));
+  const own = updates.filter((update) => targets.of(update.submission_id) !== undefined);
+  return bytes + (await receipts.read(own));
+}
+
+/** The submissions that are one node's; those of one job share its projection. */
+class Targets {
+  private readonly nodeId: string;
+  private readonly submissions: Lookup<string, Doc<"submissions">>;
+  private readonly projections: Lookup<JobKey, Doc<"projections">>;
+  private readonly targets = new Map<string, Target>();
+  private readonly rows = new Map<Id<"projections">, JobRow>();
+
+  constructor(db: DatabaseReader, nodeId: string) {
+    this.nodeId = nodeId;
+    this.submissions = new Lookup(
+      (submissionId: string) => submissionId,
+      (submissionId) => submissionOf(db, submissionId),
+    );
+    this.projections = new Lookup(
+      (job) => textOf(job.tenant_id, job.workspace_id, job.job_id),
+      (job) => projectionOfJob(db, job),
+      REWRITTEN,
+    );
+  }
+
+  /** Read these submissions and the projections of those that are the node's; return the bytes. */
+  async read(submissionIds: string[]): Promise<number> {
+    const bytes = await this.submissions.read(submissionIds);
+    const found = new Set(submissionIds.map((submissionId) => this.submissions.get(submissionId)));
+    const own = Array.from(found)
+      .filter((of) => of !== null)
+      .filter((of) => of.management_node_id === this.nodeId);
+    const more = await this.projections.read(own);
+    for (const submission of own) {
+      const projection = this.projections.get(submission);
+      if (projection === null) throw new Error(`no projection of job ${submission.job_id}`);
+      const row = this.rows.get(projection._id) ?? jobRow(projection);
+      this.rows.set(projection._id, row);
+      this.targets.set(submission.submission_id, { submission, row });
+    }
+    return bytes + more;
+  }
+
+  of(submissionId: string): Target | undefined {
+    return this.targets.get(submissionId);
+  }
+
+  scopes(): Scope[] {
+    return Array.from(this.targets.values(), ({ submission }) => submission);
+  }
 }
 
 /** Judge one submission's updates; behind the first that names another scope or job everything is a gap. */

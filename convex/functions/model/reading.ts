@@ -1,6 +1,6 @@
 /** The reads of the store (docs/contracts/reads.md), each bounded in what it looks at. */
 import { getDocumentSize } from "convex/values";
-import type { Doc } from "../_generated/dataModel";
+import type { Doc, TableNames } from "../_generated/dataModel";
 import type { DatabaseReader } from "../_generated/server";
 import type { Answer, Args, listJobs } from "../wire/operations";
 import type { Entry, Node, ProjectionState, Scope } from "../wire/types";
@@ -11,9 +11,10 @@ import { entryRecord, given, nodeRecord, projectionRecord } from "./records";
 /** What one page looks at, at most; a page that ends here tells where the next one goes on. */
 const SCANNED_DOCUMENTS_MAX = 2_000;
 const SCANNED_BYTES_MAX = 4 * 1024 * 1024;
-/** A job has at most five changes an attempt: four hundred attempts of one job. */
+/** What a list without pages tells, at most. A job has at most five changes an attempt: four hundred attempts of one. */
 const ENTRIES_MAX = 2_000;
 const NODES_MAX = 500;
+const TOLD_BYTES_MAX = 8 * 1024 * 1024;
 
 type Filter = Args<typeof listJobs>;
 type Row = Doc<"projections">;
@@ -118,23 +119,32 @@ async function* merged(sources: AsyncIterator<Row>[]): AsyncGenerator<Row> {
   }
 }
 
-/** Return a job's changes, oldest first; of more than two thousand the newest. */
+/** Return a job's changes, oldest first; of more than two thousand, or than 8 MiB, the newest. */
 export async function timelineOf(db: DatabaseReader, job: JobKey): Promise<Entry[]> {
-  const rows = await db
+  const newestFirst = db
     .query("timeline")
     .withIndex("by_job", (q) =>
       q.eq("tenant_id", job.tenant_id).eq("workspace_id", job.workspace_id).eq("job_id", job.job_id),
     )
-    .order("desc")
-    .take(ENTRIES_MAX);
+    .order("desc");
+  const rows = await theFirst(newestFirst, ENTRIES_MAX);
   return rows.reverse().map(entryRecord);
 }
 
-/** Return a tenant's nodes, by name; of more than five hundred the first. */
+/** Return a tenant's nodes, by name; of more than five hundred, or than 8 MiB, the first. */
 export async function nodesOf(db: DatabaseReader, tenantId: string): Promise<Node[]> {
-  const nodes = await db
-    .query("nodes")
-    .withIndex("by_tenant", (q) => q.eq("tenant_id", tenantId))
-    .take(NODES_MAX);
-  return nodes.map(nodeRecord);
+  const byName = db.query("nodes").withIndex("by_tenant", (q) => q.eq("tenant_id", tenantId));
+  return (await theFirst(byName, NODES_MAX)).map(nodeRecord);
+}
+
+/** Return the first rows, so many at most, and none after as many bytes as one call tells. */
+async function theFirst<Each extends Doc<TableNames>>(rows: AsyncIterable<Each>, most: number): Promise<Each[]> {
+  const first: Each[] = [];
+  let bytes = 0;
+  for await (const row of rows) {
+    first.push(row);
+    bytes += getDocumentSize(row);
+    if (first.length >= most || bytes >= TOLD_BYTES_MAX) break;
+  }
+  return first;
 }

@@ -1,7 +1,9 @@
 /** A node's revocation, a bounded part of it at a time (docs/contracts/node-protocol.md). */
+import type { Doc } from "../_generated/dataModel";
 import type { DatabaseWriter } from "../_generated/server";
 import type { Answer, Args, revokeNode } from "../wire/operations";
 import { knownNode } from "./agents";
+import { asFarAsRead, Lookup, REWRITTEN } from "./bounded";
 import { audit, jobRow, Ledger } from "./ledger";
 import { projectionOfJob } from "./lookups";
 
@@ -33,10 +35,15 @@ export async function failOpen(db: DatabaseWriter, revocation: Omit<Revocation, 
     .query("submissions")
     .withIndex("by_node", (q) => q.eq("management_node_id", management_node_id).eq("closed_state", undefined))
     .take(CLOSED_MAX + 1);
-  const closing = open.slice(0, CLOSED_MAX);
-  const projections = await Promise.all(closing.map((submission) => projectionOfJob(db, submission)));
+  const projections = new Lookup(
+    (of: Doc<"submissions">) => of.submission_id,
+    (of) => projectionOfJob(db, of),
+    REWRITTEN,
+  );
+  const closing = await asFarAsRead(open.slice(0, CLOSED_MAX), (some) => [projections.read(some)]);
   const ledger = await Ledger.of(db, closing);
-  for (const projection of projections) {
+  for (const submission of closing) {
+    const projection = projections.get(submission);
     if (projection === null) throw new Error("an open submission has a projection");
     const row = jobRow(projection);
     delete row.fields.display_message;
@@ -45,5 +52,5 @@ export async function failOpen(db: DatabaseWriter, revocation: Omit<Revocation, 
     ledger.closed(row, now);
   }
   await ledger.write();
-  return { failed: closing.length, more: open.length > CLOSED_MAX };
+  return { failed: closing.length, more: open.length > closing.length };
 }

@@ -10,7 +10,7 @@ import { refused } from "./refusing";
 
 type Heartbeat = Args<typeof recordHeartbeat>;
 
-/** Store liveness and policy; at an agent's start (no epoch, a new agent_id) raise the epoch. */
+/** Store liveness and what the node tells of itself; at an agent's start (no epoch, a new agent_id) raise the epoch. */
 export async function beat(db: DatabaseWriter, of: Heartbeat): Promise<Answer<typeof recordHeartbeat>> {
   const node = await nodeOf(db, of.management_node_id);
   if (node === null) return refused("management_node_not_found", `no node ${of.management_node_id}`);
@@ -19,10 +19,11 @@ export async function beat(db: DatabaseWriter, of: Heartbeat): Promise<Answer<ty
   const epoch = of.epoch ?? (await start(db, of, node.epoch));
   const standing = of.epoch === undefined ? Math.max(epoch, node.epoch) : node.epoch;
   if (epoch !== standing) return fencedBy(standing, epoch);
-  const { node_version, policy, policy_version, capacity, health, received_at } = of;
-  // A heartbeat delivered late does not turn liveness back.
-  const last_seen_at = Math.max(received_at, node.last_seen_at ?? received_at);
-  await db.patch("nodes", node._id, { epoch, last_seen_at, node_version, policy, policy_version, capacity, health });
+  const { node_version, policy, policy_version, capacity, health, received_at: last_seen_at } = of;
+  // One that lands behind a later one turns nothing back, or jobs would be let in by a policy that is no more.
+  const isLate = last_seen_at < (node.last_seen_at ?? last_seen_at);
+  const told = { last_seen_at, node_version, policy, policy_version, capacity, health };
+  await db.patch("nodes", node._id, { epoch, ...(isLate ? {} : told) });
   return { verdict: "recorded", epoch, state: node.state };
 }
 
@@ -38,11 +39,11 @@ async function start(db: DatabaseWriter, of: Heartbeat, standing: number): Promi
   return standing + 1;
 }
 
-/** Store the next public key; a repeat that comes after its first use finds it current, and announces nothing. */
+/** Store the next public key; a repeat finds it announced, or after its first use current, and writes nothing. */
 export async function announce(db: DatabaseWriter, of: Args<typeof announceKey>): Promise<Node> {
   const node = await knownNode(db, of.management_node_id);
   checkKey(node, of.public_key);
-  if (node.public_key === of.next_public_key) return nodeRecord(node);
+  if ([node.public_key, node.next_public_key].includes(of.next_public_key)) return nodeRecord(node);
   await db.patch("nodes", node._id, { next_public_key: of.next_public_key });
   const { tenant_id, management_node_id: subject } = node;
   await audit(db, { recorded_at: of.now, tenant_id, actor: subject, action: "announce_key", subject });

@@ -9,19 +9,26 @@ import type { Scope } from "../wire/types";
 /** What a page is refused by; the client finds it in the error's `data`. */
 export type PageRefusal = { code: "unauthorized" | "forbidden"; message: string };
 
+/** What the gateway takes as an id and as a role (docs/contracts/README.md); a token without a role is a member's. */
+const ID = /^[A-Za-z0-9._~-]{1,128}$/;
+const ROLES: readonly unknown[] = ["member", "service", "admin"];
+
 /** A user's verified identity; tenant and workspaces come from the token alone. */
 export interface Viewer {
   tenant_id: string;
   workspace_ids: readonly string[];
 }
 
-/** Return whom the request's token speaks for: the claims that the gateway reads too. */
+/** Return whom the request's token speaks for: the claims that the gateway reads too, refused where it refuses them. */
 export async function viewerOf(auth: Auth): Promise<Viewer> {
   const identity = await auth.getUserIdentity();
   if (identity === null) throw refusal("unauthorized", "sign in first");
-  const { tenant_id, workspace_ids } = identity;
-  if (typeof tenant_id !== "string" || !Array.isArray(workspace_ids) || !workspace_ids.every(isText)) {
-    throw refusal("unauthorized", "the token names no tenant and workspaces");
+  const { subject, tenant_id, workspace_ids, role = "member" } = identity;
+  if (!isId(subject) || !isId(tenant_id) || !ROLES.includes(role)) {
+    throw refusal("unauthorized", "the token names no user, tenant and role");
+  }
+  if (!Array.isArray(workspace_ids) || workspace_ids.length === 0 || !workspace_ids.every(isId)) {
+    throw refusal("unauthorized", "the token names no workspaces");
   }
   return { tenant_id, workspace_ids };
 }
@@ -34,8 +41,8 @@ export function scopeOf(viewer: Viewer, workspaceId: string): Scope {
   return { tenant_id: viewer.tenant_id, workspace_id: workspaceId };
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === "string";
+function isId(value: unknown): value is string {
+  return typeof value === "string" && ID.test(value);
 }
 
 function refusal(code: PageRefusal["code"], message: string): ConvexError<PageRefusal> {

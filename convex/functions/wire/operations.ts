@@ -28,6 +28,9 @@ const nothing = v.object({});
 const verifiedKey = { public_key: v.optional(v.string()) };
 const agent = { management_node_id: v.string(), epoch: v.number(), journal_id: v.string() };
 
+// The three operations that take a list answer in its order for the first of it, at least one, and for all but where
+// that is more than one transaction reads (model/bounded.ts): the gateway asks again for the rest.
+
 export const submissionContexts = {
   args: { keys: v.array(v.object({ ...scope, idempotency_key: v.string(), management_node_id: v.string() })) },
   // Each node once: it has up to 64 KiB of policy and health, and a function answers with 16 MiB at most.

@@ -300,7 +300,7 @@ class ProductStore(Protocol):
         ...
 
     async def submission_contexts(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
-        """Read what a batch of submits is judged by, in one read."""
+        """Read what a batch of submits is judged by, in one read where the store takes it in one."""
         ...
 
     async def create_submission(self, new: NewSubmission) -> SubmitVerdict:
@@ -312,7 +312,10 @@ class ProductStore(Protocol):
         ...
 
     async def create_submissions(self, new: Sequence[NewSubmission]) -> list[SubmitVerdict]:
-        """Commit several, each as :meth:`create_submission` would, in order and in one transaction."""
+        """Commit several, each as :meth:`create_submission` would, in order and in one transaction.
+
+        Where that is more than the store takes in one it is several, and what came before one that fails is committed.
+        """
         ...
 
     # surfaces 2 and 3
@@ -352,7 +355,10 @@ class ProductStore(Protocol):
         ...
 
     async def record_heartbeat(self, beat: Heartbeat) -> HeartbeatRecorded | Refused:
-        """Store liveness and policy; at a start (epoch None, new agent_id) raise the epoch. Lower epoch: lease_lost."""
+        """Store liveness and policy; at a start (epoch None, new agent_id) raise the epoch. Lower epoch: lease_lost.
+
+        One that was received before the node was last seen stores nothing but its start.
+        """
         ...
 
     async def lease_commands(self, claim: LeaseClaim) -> Leased | Refused:

@@ -1,7 +1,9 @@
 """The conformance suite's one seam: which store it runs on. A later store adds its name and its way to open."""
 
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from store_world import World
 from testing_host import TestingHost
 
 from slipway_gateway.stores import migrate, open_store
+from slipway_gateway.stores.convex.store import ConvexProductStore
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +46,19 @@ async def store(request, tmp_path, migrated_file):
             raise LookupError(other)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def deeds(request, store, tmp_path):
+    """Read the audit, which no operation of the port tells: the action of each deed, oldest first."""
+    if isinstance(store, ConvexProductStore):
+        return request.getfixturevalue("testing_host").deeds
+
+    def read():
+        with closing(sqlite3.connect(tmp_path / "slipway.db")) as connection:
+            return [action for (action,) in connection.execute("SELECT action FROM audit ORDER BY sequence")]
+
+    return read
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from store_world import OTHER_TENANT, OTHER_WORKSPACE, SCOPE, World
 
 from slipway_contracts.errors import Code
-from slipway_contracts.node_protocol import NodeState
-from slipway_gateway.ports import NodeRecord
+from slipway_contracts.node_protocol import Capacity, NodeState
+from slipway_gateway.ports import HeartbeatRecorded, NodeRecord
 
 OTHER_KEY = "o" * 43
 NEXT_KEY = "n" * 43
@@ -62,12 +62,35 @@ async def test_a_heartbeat_tells_liveness_policy_capacity_and_health(world: Worl
     assert (record.last_seen_at, record.node_version) == (world.now, beat.node_version)
 
 
-async def test_a_heartbeat_delivered_late_does_not_turn_liveness_back(world: World, node):
-    late = world.beat(node, epoch=1)
+async def test_a_heartbeat_delivered_late_turns_nothing_back(world: World, node):
+    late = replace(world.beat(node, epoch=1), node_version="0.9", capacity=Capacity(jobs_max=1), health={})
+    world.tick(10)
+    await world.store.record_heartbeat(world.beat(node, epoch=1, policy_version="p2"))
+    before = await world.store.find_node(node, fresh=True)
+    assert await world.store.record_heartbeat(late) == HeartbeatRecorded(1, NodeState.ACTIVE)
+    assert await world.store.find_node(node, fresh=True) == before
+    assert before.last_seen_at == world.now
+    verdicts = [
+        await world.store.create_submission(world.new(world.command(node), policy_version=version))
+        for version in ("p1", "p2")
+    ]
+    assert [type(verdict).__name__ for verdict in verdicts] == ["StalePolicy", "Created"]
+
+
+async def test_a_start_delivered_late_brings_its_epoch_and_turns_nothing_back(world: World, node):
+    late = world.beat(node, agent_id="agent-2", policy_version="p0")
     world.tick(10)
     await world.store.record_heartbeat(world.beat(node, epoch=1))
-    await world.store.record_heartbeat(late)
-    assert (await world.store.find_node(node, fresh=True)).last_seen_at == world.now
+    before = await world.store.find_node(node, fresh=True)
+    for _ in range(2):
+        assert await world.store.record_heartbeat(late) == HeartbeatRecorded(2, NodeState.ACTIVE)
+        assert await world.store.find_node(node, fresh=True) == replace(before, epoch=2)
+
+
+async def test_of_two_heartbeats_of_one_instant_the_second_is_taken(world: World, node):
+    for version in ("p2", "p3"):
+        await world.store.record_heartbeat(world.beat(node, epoch=1, policy_version=version))
+    assert (await world.store.find_node(node, fresh=True)).policy.policy_version == "p3"
 
 
 async def test_a_changed_policy_makes_submissions_judged_by_the_older_one_stale(world: World, node):

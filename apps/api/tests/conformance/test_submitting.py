@@ -1,11 +1,13 @@
 """Surface 1 through the port: what a submit is judged by, and its commit."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from store_world import OTHER_TENANT, OTHER_WORKSPACE, SCOPE, World, reidentified
 
 from slipway_contracts.errors import Code
+from slipway_contracts.node_policy import NodePolicy
 from slipway_gateway.ports import Created, NewSubmission, Replayed, StalePolicy
 
 
@@ -221,3 +223,31 @@ async def test_the_record_under_a_key_is_told_in_its_workspace_alone(world: Worl
     await world.submit(node, key="key")
     command = world.command(node, scope=OTHER_WORKSPACE, key="key")
     assert (await world.store.submission_context(world.key_of(command))).existing is None
+
+
+async def test_a_batch_names_hundreds_of_nodes_with_the_largest_policies(world: World):
+    large = ["https://inputs.example/" + "x" * 1_900] * 31  # 60 KB
+    node = await world.node()
+    nodes = [await world.node() for _ in range(300)]
+    policy = NodePolicy(policy_version="p1", queues={}, input_prefixes=large)
+    for each in nodes:
+        await world.store.record_heartbeat(replace(world.beat(each, epoch=1), policy=policy))
+    commands = [world.command(each) for each in [node, *nodes, node]]
+    contexts = await world.store.submission_contexts([world.key_of(command) for command in commands])
+    assert [context.node.management_node_id for context in contexts] == [node, *nodes, node]
+    verdicts = await world.store.create_submissions([world.new(command) for command in commands])
+    assert {type(verdict) for verdict in verdicts} == {Created}
+    assert await world.changes() == list(range(1, len(commands) + 1))
+
+
+async def test_hundreds_of_jobs_with_the_largest_results_are_submitted_anew(world: World, node):
+    first = await world.store.create_submissions([world.new(world.command(node)) for _ in range(300)])
+    uri = "file:///" + "x" * 60_000
+    for start in range(0, 300, 60):
+        records = [verdict.record for verdict in first[start : start + 60]]
+        lives = [world.update(r, s, output_uri=uri) for r in records for s in ("accepted", "running", "completed")]
+        assert {type(verdict).__name__ for verdict in await world.apply(*lives)} == {"Applied"}
+    news = [world.new(world.command(node, job_id=verdict.record.job_id)) for verdict in first]
+    for expected in (Created, Replayed):
+        verdicts = await world.store.create_submissions(news if expected is Created else list(map(reidentified, news)))
+        assert {(type(verdict), verdict.record.attempt) for verdict in verdicts} == {(expected, 2)}

@@ -45,6 +45,11 @@ class TestingHost:
     def reset(self) -> None:
         httpx.post(f"{self.url}/testing/reset", timeout=30).raise_for_status()
 
+    def deeds(self) -> list[str]:
+        """Return the action of each deed in the audit, oldest first."""
+        told = httpx.post(f"{self.url}/testing/deeds", timeout=30).raise_for_status().json()
+        return list(told["deeds"])
+
     def inject(self, kind: str, operation: str | None, **fault: int) -> None:
         """Let the next call of ``operation``, or the next ``times``, meet a fault."""
         told = {"kind": kind, "operation": operation, **fault}

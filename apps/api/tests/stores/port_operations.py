@@ -22,14 +22,16 @@ class Stage:
     leased: list[str]  # command ids
     running: Any
     token: str
+    deeds: Callable[[], list[str]]  # since the stage was set
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of the port: how it is made, what it answers, and what stands after it, once."""
+    """One call of the port: how it is made, what it answers, its deed in the audit, and what stands after it, once."""
 
     name: str
     writes: bool
+    deed: str | None
     call: Callable[[Stage], Awaitable[Any]]
     answered: Callable[[Any], bool]
     stands: Callable[[Stage], Awaitable[Any]]
@@ -39,9 +41,9 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {}
 
 
-def operation(name: str, *, answered, stands, standing, writes=True):
+def operation(name: str, *, answered, stands, standing, deed=None, writes=True):
     def register(call):
-        OPERATIONS[call.__name__] = Operation(name, writes, call, answered, stands, standing)
+        OPERATIONS[call.__name__] = Operation(name, writes, deed, call, answered, stands, standing)
         return call
 
     return register
@@ -103,6 +105,7 @@ async def kinds(stage: Stage, record) -> list[str]:
     answered=lambda told: told is None,
     stands=lambda stage: enrolled(stage, "t" * 64),
     standing=True,
+    deed="create_join_token",
 )
 async def create_join_token(stage):
     await stage.world.store.create_join_token(
@@ -120,6 +123,7 @@ async def enrolled(stage: Stage, token: str) -> bool:
     answered=lambda told: isinstance(told, NodeRecord),
     stands=lambda stage: count(stage.world.store.list_nodes("acme")),
     standing=2,
+    deed="enroll_node",
 )
 async def enroll_node(stage):
     return await stage.world.store.enroll_node(stage.world.enrolment(stage.token))
@@ -175,6 +179,7 @@ async def ack_commands(stage):
     answered=lambda told: told.next_public_key == "m" * 43,
     stands=lambda stage: attribute(stage, "next_public_key"),
     standing="m" * 43,
+    deed="announce_key",
 )
 async def announce_key(stage):
     return await stage.world.store.announce_key(stage.node, "m" * 43, stage.world.now)
@@ -195,6 +200,7 @@ async def promote_key(stage):
     answered=lambda told: told.state is NodeState.DRAINING,
     stands=lambda stage: attribute(stage, "state"),
     standing=NodeState.DRAINING,
+    deed="set_draining",
 )
 async def set_draining(stage):
     return await stage.world.store.set_draining(stage.node, draining=True, by="admin", now=stage.world.now)
@@ -205,6 +211,7 @@ async def set_draining(stage):
     answered=lambda told: told in (0, 3),  # a repeat tells what it closed itself
     stands=failures,
     standing=(NodeState.REVOKED, 3, list(range(1, 9))),
+    deed="revoke_node",
 )
 async def revoke_node(stage):
     return await stage.world.store.revoke_node(stage.node, by="admin", now=stage.world.now, trace_id="t")
@@ -215,6 +222,7 @@ async def revoke_node(stage):
     answered=lambda told: told.projection_state == "cancelled",
     stands=lambda stage: kinds(stage, stage.offered),
     standing=["submitted", "cancelled"],
+    deed="cancel_job",
 )
 async def cancel_a_pending_job(stage):
     return await stage.world.store.cancel_job(stage.world.cancel(stage.offered))
@@ -225,6 +233,7 @@ async def cancel_a_pending_job(stage):
     answered=lambda told: told.projection_state == "running",
     stands=lambda stage: kinds(stage, stage.running),
     standing=["submitted", "event", "event", "cancel_requested"],
+    deed="cancel_job",
 )
 async def cancel_a_running_job(stage):
     return await stage.world.store.cancel_job(stage.world.cancel(stage.running))

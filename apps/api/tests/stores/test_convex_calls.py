@@ -1,7 +1,9 @@
 """What a request costs in calls of Convex, from HTTP to the functions: the limits that the store is held to."""
 
+import itertools
+
 import pytest
-from gateway_world import API, opened
+from gateway_world import API, POLICY, opened
 
 from slipway_gateway.stores.convex import wakeups
 
@@ -42,12 +44,56 @@ async def counted(testing_host, tmp_path, is_sole):
         yield world, calls
 
 
-async def test_a_submit_is_at_most_one_read_and_one_mutation(counted):
+async def test_a_submit_is_at_most_one_read_and_one_mutation_by_a_policy_that_stands(counted):
     world, calls = counted
     await world.submitted()
     assert calls.since() == ["submission-contexts", "create-submissions"]
     await world.submitted()
     assert calls.since() == ["create-submissions"]
+
+
+async def test_a_submit_by_a_policy_that_has_changed_is_one_read_and_one_more_mutation(counted):
+    world, calls = counted
+    first = await world.submitted()
+    await world.beat(world.nodes["lab"], policy={**POLICY, "policy_version": "p2"})
+    calls.since()
+    second = await world.submitted()
+    assert calls.since() == ["create-submissions", "submission-contexts", "create-submissions"]
+    jobs = (await world.user("GET", "/jobs")).json()["jobs"]
+    assert [job["job_id"] for job in jobs] == [second["job_id"], first["job_id"]]  # what was refused left nothing
+    calls.since()
+    await world.submitted()
+    assert calls.since() == ["create-submissions"]
+
+
+async def test_a_submit_by_a_policy_that_changes_at_every_look_ends_and_writes_nothing(counted):
+    world, calls = counted
+    await world.submitted()
+    node, call, number = world.nodes["lab"], calls.call, itertools.count(2)
+
+    async def changed_before(operation, arguments):
+        if operation == "create-submissions":
+            await world.beat(node, policy={**POLICY, "policy_version": f"p{next(number)}"})
+        return await call(operation, arguments)
+
+    world.services.store._functions.call = changed_before
+    calls.since()
+    answer = await world.submit()
+    assert (answer.status_code, answer.json()["code"]) == (503, "execution_unavailable")
+    told = [operation for operation in calls.since() if operation != "record-heartbeat"]
+    assert told == ["create-submissions", *["submission-contexts", "create-submissions"] * 3]
+    assert len((await world.user("GET", "/jobs")).json()["jobs"]) == 1
+
+
+async def test_a_batch_of_submits_is_one_read_and_one_mutation_and_two_where_it_is_nothing_but_quotes(counted):
+    world, calls = counted
+    for content, mutations in (("x" * 30_000, 1), ('"' * 14_990, 2)):
+        payload = {"input_uri": f"data:,{content}"}
+        batch = {"commands": [world.command(payload_ref=payload) for _ in range(256)]}
+        calls.since()
+        answer = await world.user("POST", "/jobs:batchSubmit", batch)
+        assert {outcome["status"] for outcome in answer.json()["outcomes"]} == {202}
+        assert calls.since() == ["submission-contexts", *["create-submissions"] * mutations]
 
 
 async def test_a_batch_of_events_is_one_call(counted):

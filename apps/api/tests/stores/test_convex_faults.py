@@ -60,9 +60,14 @@ async def stage(testing_host, call_seconds):
     leased = await world.lease(node)
     offered = await world.submit(node)
     await store.announce_key(node, NEXT_KEY, world.now)
-    yield Stage(world, node, offered, leased, running, await world.token())
+    token, before = await world.token(), testing_host.deeds()
+    yield Stage(world, node, offered, leased, running, token, lambda: testing_host.deeds()[len(before) :])
     testing_host.heal()
     await store.close()
+
+
+def once(of):
+    return [] if of.deed is None else [of.deed]
 
 
 @pytest.mark.parametrize("call_seconds", [PATIENT_SECONDS])
@@ -70,6 +75,7 @@ async def stage(testing_host, call_seconds):
 async def test_a_fault_that_passes_is_not_seen(testing_host, stage, of, fault):
     testing_host.inject(operation=of.name, **fault)
     assert of.answered(await of.call(stage))
+    assert stage.deeds() == once(of)
     assert await of.stands(stage) == of.standing
 
 
@@ -78,6 +84,7 @@ async def test_a_call_that_was_given_up_on_loses_and_doubles_nothing(testing_hos
     testing_host.inject(operation=of.name, **fault)
     assert of.answered(await of.call(stage))
     await asyncio.sleep(LATE_MS / 1000)  # what was given up on lands now
+    assert stage.deeds() == once(of)
     assert await of.stands(stage) == of.standing
 
 
@@ -92,6 +99,7 @@ async def test_a_fault_that_lasts_is_unavailable_and_the_same_call_later_does_it
     stage.world._numbers = iter(range(1000, 2000))  # the caller comes again with the same ids
     assert of.answered(await of.call(stage))
     stage.world._numbers = numbers
+    assert stage.deeds() == once(of)
     assert await of.stands(stage) == of.standing
 
 

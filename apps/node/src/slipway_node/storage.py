@@ -25,7 +25,8 @@ def is_told_by(error: BaseException) -> bool:
     """
     told = getattr(error, "orig", error)  # SQLAlchemy's errors have the driver's own within
     if isinstance(told, sqlite3.OperationalError):
-        return told.sqlite_errorcode & _PRIMARY_CODE in _SQLITE_CODES
+        code: int = getattr(told, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # what Python says by itself has none
+        return code & _PRIMARY_CODE in _SQLITE_CODES
     return isinstance(told, OSError) and told.errno in _NO_ROOM | _NO_RIGHT
 
 

@@ -41,6 +41,7 @@ class ScriptedEngine:
         self.killed: Counter[str] = Counter()  # execution_id → kills
         self.workspaces: list[Path] = []
         self.unavailable = False
+        self.unreadable: set[str] = set()  # submission_ids whose record is there and cannot be read
         self.refusal: RefusedJobError | None = None
         self.first_phase = first_phase
         self.kill_works = True
@@ -103,12 +104,12 @@ class ScriptedEngine:
         return [
             Launched(seen.execution_id, seen.envelope, seen.ended_at)
             for key, seen in self.processes.items()
-            if key not in besides and (seen.ended_at is None or seen.ended_at >= moment)
+            if key not in {*besides, *self.unreadable} and (seen.ended_at is None or seen.ended_at >= moment)
         ]
 
     async def observe(self, submission_ids: Sequence[str]) -> list[Observation]:
         self._ask("observe")
-        return [seen for key, seen in self.processes.items() if key in submission_ids]
+        return [seen for key, seen in self.processes.items() if key in submission_ids and key not in self.unreadable]
 
     async def resume(self, execution_ids: Sequence[str]) -> None:
         self._ask("resume")

@@ -128,8 +128,9 @@ async def test_two_cancels_of_one_job_are_one(lab):
     assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
 
 
-async def test_a_cancel_for_a_process_that_a_lost_journal_has_hidden_kills_it(lab):
-    """The gateway offers the cancel before the submit command comes again."""
+@pytest.fixture
+async def hidden(lab) -> str:
+    """Launch a job and lose the journal; the gateway offers the cancel before the submit command comes again."""
     submission_id = lab.submit()
     async with lab.agent():
         await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
@@ -137,6 +138,25 @@ async def test_a_cancel_for_a_process_that_a_lost_journal_has_hidden_kills_it(la
         path.unlink()
     lab.gateway.commands.pop(lab.gateway.targets[submission_id].command_id)
     lab.gateway._command(kind=CommandKind.CANCEL, submission_id=submission_id, submit=None, attempt=1)
-    await lab.run_to_the_end(submission_id)
-    assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
-    assert lab.engine.launched[submission_id] == 1
+    return submission_id
+
+
+async def test_a_cancel_for_a_process_that_a_lost_journal_has_hidden_kills_it(lab, hidden):
+    await lab.run_to_the_end(hidden)
+    assert lab.gateway.states(hidden) == [ACCEPTED, CANCELLED]
+    assert lab.engine.launched[hidden] == 1
+
+
+async def test_a_cancel_waits_for_a_process_whose_record_cannot_be_read_and_does_not_take_it_for_none(
+    lab, hidden, monkeypatch
+):
+    postponed = asyncio.Event()
+    monkeypatch.setattr("slipway_node.agent.steps._log.warning", lambda *_line, **_fields: postponed.set())
+    lab.engine.unreadable = {hidden}
+    async with lab.agent():
+        await postponed.wait()
+        assert lab.gateway.states(hidden) == [ACCEPTED]
+        lab.engine.unreadable = set()
+        await lab.ended(hidden)
+    assert lab.gateway.states(hidden) == [ACCEPTED, CANCELLED]
+    assert sum(lab.engine.killed.values()) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, PendingRollbackError, StatementError
 
 from slipway_contracts.execution_event import ExecutionState
 from slipway_node import running, storage
@@ -37,6 +37,12 @@ def full() -> sqlite3.OperationalError:
     return error
 
 
+def locked() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
 def no_room() -> OSError:
     return OSError(errno.ENOSPC, "full")
 
@@ -49,15 +55,14 @@ def no_room() -> OSError:
         (OSError(errno.EROFS, "read-only"), True),
         (PermissionError(errno.EACCES, "no"), True),
         (full(), True),
+        (locked(), False),
         (OSError(errno.ESTALE, "the server is away"), False),
         (OSError(errno.EIO, "broken"), False),
-        (sqlite3.OperationalError("no such table"), False),
+        (sqlite3.OperationalError("Could not decode to UTF-8 column"), False),
         (ValueError("no"), False),
     ],
 )
 def test_only_want_of_room_or_right_is_a_word_about_storage(error, told):
-    if isinstance(error, sqlite3.OperationalError) and not told:
-        error.sqlite_errorcode = sqlite3.SQLITE_ERROR
     assert storage.is_told_by(error) is told
 
 
@@ -271,6 +276,23 @@ async def test_that_the_database_itself_had_no_room_is_kept_until_aiida_is_excha
     thread.close()
 
     assert (thread.database_failed, bool(given_up)) == (failed, failed)
+
+
+@pytest.mark.parametrize("error", [OperationalError("insert", {}, locked()), PendingRollbackError("a flush failed")])
+async def test_a_database_that_is_locked_is_asked_again_and_its_daemon_left_alone(monkeypatch, error):
+    given_up = []
+    monkeypatch.setattr("slipway_node.aiida.thread.give_up_transaction", lambda: given_up.append(True))
+    thread = EngineThread()
+
+    def write():
+        raise error
+
+    with pytest.raises(EngineUnavailableError):
+        await thread.run(write)
+    thread.close()
+
+    assert given_up
+    assert not thread.database_failed
 
 
 def test_a_log_on_a_full_disk_loses_its_lines_and_ends_nothing():

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from kiwipy import UnroutableError
 
-from slipway_node.aiida import brokers, set_back, supervision
+from slipway_node.aiida import brokers, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 from slipway_node.ports import EngineUnavailableError
@@ -141,7 +141,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(
         supervision,
         "set_back",
-        SimpleNamespace(CORRECTION=set_back.CORRECTION, unseen_seconds=parts.unseen_seconds, see_to=parts.see_to),
+        SimpleNamespace(unseen_seconds=parts.unseen_seconds, see_to=parts.see_to),
     )
     broker = brokers.ZeroMq()
     monkeypatch.setattr(broker, "seconds_since_its_last_word", lambda: parts.broker_age)

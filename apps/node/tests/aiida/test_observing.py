@@ -1,8 +1,11 @@
+import errno
 import json
+import sqlite3
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from slipway_node.aiida import collecting, observing, queries, submission, verdicts, work_directory
 from slipway_node.aiida.observing import Look
@@ -41,6 +44,34 @@ def test_a_record_that_cannot_be_read_hides_no_other(monkeypatch):
     seen = observing.observations([changed, whole], None)
 
     assert [it.submission_id for it in seen] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("update", {}, sqlite3.OperationalError("database is locked")),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_locked_database_or_a_full_disk_is_no_records_own_trouble(monkeypatch, error):
+    """An execution that is told of no more is taken for one that is not there."""
+    monkeypatch.setattr(submission, "envelope_from", failing(error))
+
+    with pytest.raises(type(error)):
+        observing.observations([row_of()], None)
+
+
+def test_a_file_that_may_not_be_read_hides_no_other_execution(monkeypatch):
+    monkeypatch.setattr(submission, "envelope_from", failing(PermissionError(errno.EACCES, "Permission denied")))
+
+    assert observing.observations([row_of()], None) == []
+
+
+def failing(error: Exception):
+    def fail(*_arguments):
+        raise error
+
+    return fail
 
 
 def test_a_refusal_is_told_also_where_a_worker_that_took_the_process_up_broke_off(monkeypatch):

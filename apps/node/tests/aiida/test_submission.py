@@ -1,6 +1,9 @@
 """What becomes of processes that nobody has, or that AiiDA has given up; AiiDA and its broker are played."""
 
 import subprocess
+from concurrent.futures import Future
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +11,7 @@ from aiida.engine.daemon.client import DaemonClient
 
 from slipway_contracts.node_policy import NodePolicy
 from slipway_node.aiida import brokers, daemon, queries, submission, work_directory
-from slipway_node.aiida.engine import AiidaEngine, _resume
+from slipway_node.aiida.engine import AiidaEngine, _kill, _resume
 from slipway_node.ports import EngineUnavailableError, RefusedJobError
 
 
@@ -70,9 +73,14 @@ def test_nothing_is_sent_to_a_broker_that_stands_still(engine, broker):
     assert (engine._daemon.dropped, broker.queued) == ([7, 8, 9], [])
 
 
-def test_nothing_left_behind_is_sent_to_a_broker_that_stands_still_and_may_have_it(broker, monkeypatch):
-    monkeypatch.setattr(submission, "left_behind", lambda _: [7])
+@pytest.fixture
+def _stored_long_ago(monkeypatch):
+    created_at = datetime.now(UTC) - timedelta(hours=1)
+    monkeypatch.setattr(queries, "never_taken_up", lambda _: [(7, created_at)])
 
+
+@pytest.mark.usefixtures("_stored_long_ago")
+def test_nothing_left_behind_is_sent_to_a_broker_that_stands_still_and_may_have_it(broker):
     broker.stands_still = True
     _resume(["u"])
     assert broker.queued == []
@@ -80,6 +88,46 @@ def test_nothing_left_behind_is_sent_to_a_broker_that_stands_still_and_may_have_
     broker.stands_still = False
     _resume(["u"])
     assert broker.queued == [7]
+
+
+@pytest.mark.usefixtures("_stored_long_ago")
+@pytest.mark.parametrize(("stands_still", "killed_here"), [(True, []), (False, [7])])
+def test_nothing_is_killed_here_that_a_broker_which_stands_still_may_have_yet_to_give_to_a_worker(
+    broker, monkeypatch, stands_still, killed_here
+):
+    broker.stands_still = stands_still
+    killed: list[int] = []
+    monkeypatch.setattr(submission, "kill_stored", killed.append)
+    monkeypatch.setattr(queries, "node_of", lambda _: SimpleNamespace(pk=7, is_terminated=bool(killed)))
+    told: list[int] = []
+    controller = SimpleNamespace(kill_process=lambda pk, _why: told.append(pk) or Future())
+    monkeypatch.setattr(
+        brokers, "connected", lambda: nullcontext(SimpleNamespace(get_process_controller=lambda: controller))
+    )
+
+    _kill("u")
+
+    assert (killed, told) == (killed_here, [] if killed_here else [7])
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "left_behind"),
+    [(6, [7]), (4, []), (-1, []), (-3600, [7])],
+    ids=["long ago", "just now", "a moment to come", "by a clock that was set back since"],
+)
+def test_what_was_stored_just_now_may_still_be_handed_over(monkeypatch, seconds_ago, left_behind):
+    created_at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    monkeypatch.setattr(queries, "never_taken_up", lambda _: [(7, created_at)])
+
+    assert submission.left_behind(["u"]) == left_behind
+
+
+def test_one_that_has_a_task_is_not_left_behind_whenever_it_was_stored(broker, monkeypatch):
+    created_at = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(queries, "never_taken_up", lambda _: [(7, created_at)])
+    broker.has = {7}
+
+    assert submission.left_behind(["u"]) == []
 
 
 def test_one_that_ends_while_the_broker_is_asked_was_not_dropped(monkeypatch):

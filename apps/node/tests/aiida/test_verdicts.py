@@ -64,6 +64,7 @@ def test_a_phase_is_terminal_only_once_sealed_and_running_only_by_the_schedulers
         (300, "PREEMPTED", "preempted", True),
         (300, "DEADLINE", "deadline_missed", False),
         (302, verdicts.LOST, "scheduler_lost_job", True),
+        (302, verdicts.NEVER_BEGAN, "scheduler_lost_job", True),
         (400, "FAILED", "exit_400", False),
         (120, None, "walltime_exceeded", False),
         (140, None, "node_failure", True),
@@ -187,6 +188,20 @@ def test_the_reason_is_slurms_and_the_scripts_own_end_tells_what_slurm_does_not(
 
 
 @pytest.mark.parametrize(
+    ("reason", "began", "told"),
+    [
+        ("TIMEOUT", False, verdicts.NEVER_BEGAN),
+        ("TIMEOUT", True, "TIMEOUT"),
+        ("TIMEOUT", None, "TIMEOUT"),
+        ("NODE_FAIL", False, "NODE_FAIL"),
+        (None, False, None),
+    ],
+)
+def test_a_job_whose_script_never_began_has_not_taken_too_long(reason, began, told):
+    assert verdicts.unless_it_never_began(reason, began=began) == told
+
+
+@pytest.mark.parametrize(
     ("state", "came_to_its_end"),
     [("RUNNING", False), ("RUNNING", None), ("PENDING", False), ("COMPLETING", False), ("COMPLETING", True)],
 )
@@ -205,6 +220,8 @@ def test_a_job_cancelled_at_the_scheduler_is_told_from_one_that_finished():
     [
         (replace(ENDED, sealed=False), 6, True),
         (replace(ENDED, sealed=False), 4, False),  # its worker may be about to
+        (replace(ENDED, sealed=False), -1, False),  # as where the clock was corrected a little
+        (replace(ENDED, sealed=False), -3600, True),  # it was written by a clock that was set back since
         (ENDED, 60, False),
         (replace(CREATED, process_state="waiting"), 60, False),
         (replace(CREATED, process_state="killed"), 60, True),

@@ -1,5 +1,6 @@
 """Which job counts, asked of a real Slurm beside the job's own files."""
 
+import shutil
 import subprocess
 import time
 
@@ -136,7 +137,7 @@ def test_one_whose_controller_has_forgotten_it_after_it_began_is_not_run_again(f
     assert followed(folder, FORGOTTEN) == ENDED
 
 
-AWAY = "return 1"
+AWAY = "exit 1"
 NONSENSE = "echo '<html><body>502 Bad Gateway</body></html>'"
 SILENCE = "true"
 
@@ -146,24 +147,25 @@ SILENCE = "true"
     [{"squeue": AWAY}, {"squeue": NONSENSE}, {"scontrol": AWAY}, {"scontrol": NONSENSE}, {"scontrol": SILENCE}],
     ids=str,
 )
-def test_where_slurm_cannot_be_asked_nothing_is_submitted_and_nothing_told(folder, answers):
+def test_where_slurm_cannot_be_asked_nothing_is_submitted_and_nothing_told(folder, answering, answers):
     accepted_and_forgotten(folder)
-    asked = followed_where(answers, folder, FORGOTTEN)
+    asked = followed_where(answering(**answers), folder, FORGOTTEN)
     assert (asked.returncode, asked.stdout) == (75, "")
     assert len((folder / ".slipway-intent").read_text().split()) == 1
 
 
 @pytest.mark.parametrize("answer", [AWAY, NONSENSE, SILENCE])
-def test_where_slurm_cannot_be_asked_a_job_that_began_has_not_ended(folder, begun, answer):
-    asked = followed_where({"squeue": answer, "scontrol": answer}, folder, begun)
+def test_where_slurm_cannot_be_asked_a_job_that_began_has_not_ended(folder, begun, answering, answer):
+    asked = followed_where(answering(squeue=answer, scontrol=answer), folder, begun)
     assert (asked.returncode, asked.stdout) == (75, "")
 
 
 @pytest.mark.parametrize("answer", [NONSENSE, SILENCE])
-def test_an_answer_of_sbatchs_that_has_no_number_is_looked_up(folder, answer):
+def test_an_answer_of_sbatchs_that_has_no_number_is_looked_up(folder, answering, answer):
     """It was committed, and what came of that was lost."""
-    committed = f'sbatch() {{ command sbatch "$@" > {folder}/number; {answer}; }}\n{submit_command("job.sh")}'
-    asked = subprocess.run(["bash", "-c", committed], cwd=folder, capture_output=True, text=True, check=False)
+    slurm = answering(sbatch=f'{shutil.which("sbatch")} "$@" > {folder}/number; {answer}')
+    command = ["bash", "-c", submit_command("job.sh")]
+    asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=slurm)
     assert (asked.returncode, asked.stdout) == (75, "")
     assert submitted(folder) == (folder / "number").read_text().strip()
 
@@ -192,8 +194,8 @@ def test_a_job_that_runs_is_withdrawn_though_another_one_was_recorded(folder, be
     until(lambda: Cluster().job_state(begun) == "CANCELLED")
 
 
-def test_a_job_that_only_the_queue_misses_is_withdrawn(folder, begun):
-    assert withdrawn(folder, f"squeue() {{ {SILENCE}; }}\n") in (0, 75)  # the controller says first that it goes on
+def test_a_job_that_only_the_queue_misses_is_withdrawn(folder, begun, answering):
+    assert withdrawn(folder, slurm=answering(squeue=SILENCE)) in (0, 75)  # the controller says first that it goes on
     until(lambda: Cluster().job_state(begun) == "CANCELLED")
     assert withdrawn(folder) == 0
 
@@ -212,8 +214,8 @@ def test_a_folder_that_cannot_be_entered_is_not_said_to_be_gone(tmp_path):
 
 
 @pytest.mark.parametrize("answer", [AWAY, NONSENSE])
-def test_where_slurm_cannot_be_asked_nothing_is_said_to_be_withdrawn(folder, begun, answer):
-    assert withdrawn(folder, f"squeue() {{ {answer}; }}\n") == 75
+def test_where_slurm_cannot_be_asked_nothing_is_said_to_be_withdrawn(folder, begun, answering, answer):
+    assert withdrawn(folder, slurm=answering(squeue=answer)) == 75
     assert Cluster().job_state(begun) == "RUNNING"
 
 
@@ -221,13 +223,12 @@ def test_of_a_folder_that_is_gone_there_is_nothing_to_withdraw(tmp_path):
     assert withdrawn(tmp_path / "gone") == 0
 
 
-def withdrawn(folder, before=""):
+def withdrawn(folder, before="", slurm=None):
     command = before + withdraw_command(str(folder))
-    return subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode
+    return subprocess.run(["bash", "-c", command], capture_output=True, check=False, env=slurm).returncode
 
 
-def followed_where(answers, folder, job_id):
+def followed_where(slurm, folder, job_id):
     """Follow where some of Slurm's commands answer otherwise."""
-    commands = "".join(f"{name}() {{ {answer}; }}\n" for name, answer in answers.items())
-    command = commands + follow_command(job_id, "job.sh", str(folder))
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    command = ["bash", "-c", follow_command(job_id, "job.sh", str(folder))]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=slurm)

@@ -1,6 +1,8 @@
 """Whatever Slurm's commands say: what is no answer of Slurm's is no knowledge, and above all no refusal."""
 
+import os
 import shlex
+import signal
 import stat
 import subprocess
 import time
@@ -141,6 +143,19 @@ def test_a_command_that_does_not_answer_is_given_up(program, monkeypatch):
         run_command((program(b"#!/bin/sh\nexec sleep 60\n"),))
 
 
+def test_a_command_that_no_signal_ends_is_let_go(program, tmp_path, monkeypatch):
+    """As one is that waits for a file system which hangs."""
+    for name, seconds in (("ASK_SECONDS", 0.5), ("LET_GO_SECONDS", 0.1)):
+        monkeypatch.setattr(cluster, name, seconds)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    began = time.monotonic()
+    with pytest.raises(EngineUnavailableError, match="did not answer"):
+        run_command((program(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n".encode()),))
+
+    assert time.monotonic() - began < 20
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
 @pytest.mark.parametrize(
     ("said", "raised"), [("Invalid job id specified", NotKnownError), ("Invalid user", EngineUnavailableError)]
 )
@@ -156,20 +171,27 @@ UNKNOWN = "slurm_load_jobs error: Invalid job id specified"
 HTML = NONSENSE[0]
 
 
-def followed(folder: Path, *, claimed: bool, **said: str) -> tuple[int, str]:
-    """Ask what became of job 7, which this Slurm does not name in its queue; return status and answer."""
-    (folder / ".slipway-intent").write_text(f"{int(time.time())}\n")
-    (folder / ".slipway-job-id").write_text(f"7\n{int(time.time())}\n")
-    if claimed:
-        (folder / ".slipway-claim").write_text("7\n")
-    says = {name: shlex.quote(answer.format(folder=folder)) for name, answer in {**WELL, **said}.items()}
-    slurm = (
-        f"squeue() {{ printf %s {says['squeue']}; }}\nsbatch() {{ echo 8; }}\n"
-        f'scontrol() {{ case "$*" in *config*) echo {says["config"]} ;; *) echo {says["job"]} ;; esac; }}\n'
-    )
-    command = slurm + follow_command("7", "job.sh", str(folder))
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout.strip()
+@pytest.fixture
+def followed(tmp_path, answering):
+    """Return a function that asks what became of job 7, which this Slurm does not name in its queue."""
+
+    def ask(*, claimed: bool, **said: str) -> tuple[int, str]:
+        """Return status and answer."""
+        (tmp_path / ".slipway-intent").write_text(f"{int(time.time())}\n")
+        (tmp_path / ".slipway-job-id").write_text(f"7\n{int(time.time())}\n")
+        if claimed:
+            (tmp_path / ".slipway-claim").write_text("7\n")
+        says = {name: shlex.quote(answer.format(folder=tmp_path)) for name, answer in {**WELL, **said}.items()}
+        slurm = answering(
+            squeue=f"printf %s {says['squeue']}",
+            sbatch="echo 8",
+            scontrol=f'case "$*" in *config*) echo {says["config"]} ;; *) echo {says["job"]} ;; esac',
+        )
+        command = ["bash", "-c", follow_command("7", "job.sh", str(tmp_path))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=slurm)
+        return done.returncode, done.stdout.strip()
+
+    return ask
 
 
 @pytest.mark.parametrize("claimed", [True, False])
@@ -184,13 +206,13 @@ def followed(folder: Path, *, claimed: bool, **said: str) -> tuple[int, str]:
         {"squeue": HTML, "job": HTML, "config": HTML},
     ],
 )
-def test_a_job_that_only_a_nonsensical_queue_misses_has_not_ended_and_is_not_submitted_again(tmp_path, claimed, said):
-    assert followed(tmp_path, claimed=claimed, **said) in [(TRY_AGAIN_STATUS, ""), (0, "7")]
+def test_a_job_that_only_a_nonsensical_queue_misses_has_not_ended_and_is_not_submitted_again(followed, claimed, said):
+    assert followed(claimed=claimed, **said) in [(TRY_AGAIN_STATUS, ""), (0, "7")]
 
 
 @pytest.mark.parametrize("said", [{"squeue": HTML}, {"config": HTML}, {"config": ""}])
-def test_one_that_the_controller_has_forgotten_is_not_submitted_again_where_the_rest_is_nonsense(tmp_path, said):
-    assert followed(tmp_path, claimed=False, job=UNKNOWN, **said) == (TRY_AGAIN_STATUS, "")
+def test_one_that_the_controller_has_forgotten_is_not_submitted_again_where_the_rest_is_nonsense(followed, said):
+    assert followed(claimed=False, job=UNKNOWN, **said) == (TRY_AGAIN_STATUS, "")
 
 
 @pytest.mark.parametrize(
@@ -203,6 +225,6 @@ def test_one_that_the_controller_has_forgotten_is_not_submitted_again_where_the_
         (False, RUNS.replace("{folder}", "/elsewhere"), "8"),
     ],
 )
-def test_what_the_controller_says_of_the_number_is_believed(tmp_path, claimed, job, told):
+def test_what_the_controller_says_of_the_number_is_believed(followed, claimed, job, told):
     """It says that the job ended, that it knows none of that number, or that the number is another job's now."""
-    assert followed(tmp_path, claimed=claimed, job=job) == (0, told)
+    assert followed(claimed=claimed, job=job) == (0, told)

@@ -112,7 +112,7 @@ def _allowed_by_memory(admission: Admission, command: SubmitJobCommand) -> NewSu
 async def submit_batch(
     store: ProductStore, admission: Admission, batch: Sequence[SubmitJobCommand | ContractError]
 ) -> list[Outcome]:
-    """Judge and commit several in one read and one transaction; an outcome each, in order.
+    """Judge and commit several, in one read and one transaction where the store can; an outcome each, in order.
 
     What was no command stands in ``batch`` as the refusal it is, and is its own outcome.
     """

@@ -10,6 +10,7 @@ from slipway_node.agent.context import Context
 from slipway_node.agent.logs import fields_of, fields_of_event
 from slipway_node.agent.steps import guarded
 from slipway_node.journal import CommandState, Entry, Journal
+from slipway_node.ports import EngineUnavailableError
 
 IDLE_SECONDS = 30.0  # a backstop: every ack rouses this task
 
@@ -71,14 +72,22 @@ class Cancelling:
                 await self._context.journal.call(Journal.close_cancels, command.submission_id)
 
     async def _cancel_what_may_not_exist(self, command: NodeCommand, target: Entry | None) -> None:
-        """End a submission without a process; one that a kill or a lost journal has hidden is adopted first."""
-        found = await self._context.engine.observe([command.submission_id])
-        if not found:
+        """End a submission without a process; one that a kill or a lost journal has hidden is adopted first.
+
+        That there is none its label tells: one whose record cannot be read now is not seen either, and runs on. Raises
+        EngineUnavailableError for that.
+        """
+        submission_id = command.submission_id
+        present = (await self._context.engine.find([submission_id])).get(submission_id)
+        if present is None:
             event = events.cancelled_before_launch(target.command if target else command, self._context.now())
             await self._context.journal.call(Journal.record_events, [event], done=True)
             _log.info("event_recorded", **fields_of_event(event))
             self._context.wakes.sending()
             return
+        found = await self._context.engine.observe([submission_id])
+        if not found:
+            raise EngineUnavailableError(f"the record of {present}, which is to be cancelled, cannot be read")
         submit, execution_id = found[0].envelope.command, found[0].execution_id
         accepted = events.accepted(submit, execution_id, self._context.now())
         await self._context.journal.call(Journal.record_launch, submit, accepted)

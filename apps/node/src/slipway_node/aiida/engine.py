@@ -31,6 +31,7 @@ from slipway_node.aiida import (
 )
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
+from slipway_node.aiida.record_times import CORRECTION
 from slipway_node.aiida.standstill import Standstill
 from slipway_node.aiida.supervision import BroughtBack, Supervision
 from slipway_node.aiida.thread import EngineThread
@@ -161,7 +162,7 @@ class AiidaEngine:
             async with asyncio.timeout(timeout_seconds):
                 while True:
                     # What was changed at a time to come, by a clock that was set back, would hide what changes now.
-                    until = datetime.now(UTC) + set_back.CORRECTION
+                    until = datetime.now(UTC) + CORRECTION
                     latest = await self._thread.run(queries.newest_change, until)
                     if latest != self._seen:
                         self._seen = latest
@@ -323,8 +324,6 @@ class AiidaEngine:
 
 
 def _resume(execution_ids: Sequence[str]) -> None:
-    if not brokers.of_profile().answers(ANSWER_SECONDS):
-        return  # one that stands still may have a task that it has not come to
     for pk in submission.left_behind(execution_ids):
         submission.hand_over(pk)
 

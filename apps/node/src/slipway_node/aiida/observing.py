@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 import structlog
 
+from slipway_node import storage
 from slipway_node.aiida import collecting, placement, queries, submission, verdicts, work_directory
+from slipway_node.aiida.profile import is_of_the_database
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
+from slipway_node.slurm.submit_once import claim
 
 _log = structlog.get_logger(__name__)
 
@@ -31,11 +34,17 @@ def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -
 
 
 def _observed(row: verdicts.ProcessRow, look: "Look | None") -> Observation | None:
-    """Return what ``row`` says, None where it cannot be read: its own trouble, and none of the other executions'."""
+    """Return what ``row`` says, None where it cannot be read: its own trouble, and none of the other executions'.
+
+    A full disk and a locked database are all executions' trouble, and raised. That one file may not be read is not.
+    """
     try:
         return _observation(row, look)
-    except Exception:  # noqa: BLE001 - a record that somebody has changed, or that lacks a file
-        _log.exception("record_not_read", execution_id=row.uuid)
+    except Exception as error:
+        of_the_disk = storage.is_told_by(error) and not isinstance(error, PermissionError)
+        if of_the_disk or is_of_the_database(error):
+            raise
+        _log.exception("record_not_read", execution_id=row.uuid)  # somebody has changed it, or it lacks a file
         return None
 
 
@@ -137,6 +146,8 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
         marks = own_end.mark() in (node.get_option("append_text") or "")
         ended = own_end.was_reached(Path(folder)) if marks else None
         reason = verdicts.asked_reason(state, row, came_to_its_end=ended)
+    if claim() in (node.get_option("prepend_text") or ""):
+        reason = verdicts.unless_it_never_began(reason, began=work_directory.has_begun(Path(folder)))
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")

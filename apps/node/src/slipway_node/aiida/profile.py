@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +92,14 @@ def give_up_transaction() -> None:
 
     if get_manager().profile_storage_loaded:
         get_manager().get_profile_storage().get_session().rollback()
+
+
+def is_of_the_database(error: BaseException) -> bool:
+    """Tell whether the database could not be asked: locked by a worker's writing, or on a disk that is full or gone."""
+    from sqlalchemy.exc import OperationalError, PendingRollbackError, StatementError
+
+    of_the_driver = isinstance(error, StatementError) and isinstance(error.orig, sqlite3.OperationalError)
+    return of_the_driver or isinstance(error, OperationalError | PendingRollbackError)
 
 
 def _write_ahead() -> None:

@@ -4,14 +4,13 @@ AiiDA 2.9's workers reckon by the wall clock when to ask the scheduler next. One
 asks no more until it is as late again, also where the clock was ahead for a moment that nobody else looked at.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from slipway_node.aiida import queries
 from slipway_node.aiida.profile import end_transaction
+from slipway_node.aiida.record_times import CORRECTION
 
-CORRECTION = timedelta(seconds=2)
-"""What a clock may be corrected by without harm."""
 _KEY = "slipway|workers_began_after"
 
 

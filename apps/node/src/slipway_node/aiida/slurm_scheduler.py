@@ -1,15 +1,18 @@
 """AiiDA's Slurm plugin, submitting each job once and following the one that counts (entry point ``slipway.slurm``)."""
 
+import random
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from aiida.engine import ExitCode
 from aiida.orm import CalcJobNode, QueryBuilder
+from aiida.schedulers import SchedulerError
 from aiida.schedulers.datastructures import JobInfo, JobState
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 
 from slipway_node.aiida import job_requests, patience, verdicts
 from slipway_node.slurm.commands import final_refusal
+from slipway_node.slurm.patience import TRY_AGAIN_STATUS, Rests, in_time
 from slipway_node.slurm.submit_once import (
     CLAIM,
     ENDED,
@@ -25,6 +28,8 @@ patience.wait_for_the_record()
 
 CLAIMS_AT_ONCE = 200  # a command has a bounded length
 
+SUBMIT, LIST, FOLLOW, ACCOUNT, KILL = "sbatch", "squeue", "what became of a job", "sacct", "scancel"
+
 _STARTED = frozenset({JobState.RUNNING, JobState.SUSPENDED})
 
 
@@ -33,9 +38,48 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
 
     _counting: ClassVar[set[str]] = set()
     """The jobs that run and hold their claim, of those asked after last; AiiDA makes a plugin anew for each look."""
+    _rests: ClassVar[Rests] = Rests()
+
+    def _begin(self, kind: str) -> None:
+        """Begin to ask; raises SchedulerError, after which AiiDA tries again, while the kind of question rests."""
+        if (left := self._rests.left(kind)) > 0:
+            raise SchedulerError(f"{kind}: Slurm has not answered, and is asked again in {left:.0f} s")
+        self._rests.begin(kind)
 
     def _get_submit_command(self, submit_script: str) -> str:
+        self._begin(SUBMIT)
         return submit_command(submit_script)
+
+    def _get_joblist_command(self, jobs: list[str] | None = None, user: str | None = None) -> str:
+        self._begin(LIST)
+        return in_time(super()._get_joblist_command(jobs=jobs, user=user))
+
+    def _parse_joblist_output(self, retval: int, stdout: str, stderr: str) -> Any:
+        self._rests.end(LIST, retval)
+        return super()._parse_joblist_output(retval, stdout, stderr)
+
+    def _get_kill_command(self, jobid: str) -> str:
+        self._begin(KILL)
+        return in_time(super()._get_kill_command(jobid))
+
+    def _parse_kill_output(self, retval: int, stdout: str, stderr: str) -> Any:
+        self._rests.end(KILL, retval)
+        return super()._parse_kill_output(retval, stdout, stderr)
+
+    def _get_detailed_job_info_command(self, job_id: str) -> str:
+        return in_time(super()._get_detailed_job_info_command(job_id))
+
+    def get_detailed_job_info(self, job_id: str) -> dict[str, str | int]:
+        """Return accounting's word for the job; what it does not say now keeps no result waiting, and is asked later.
+
+        Slurm is asked once more before a failure is told (observing.py).
+        """
+        if self._rests.left(ACCOUNT) > 0:
+            return {"retval": TRY_AGAIN_STATUS, "stdout": "", "stderr": "accounting has not answered"}
+        self._rests.begin(ACCOUNT)
+        told: dict[str, str | int] = super().get_detailed_job_info(job_id)
+        self._rests.end(ACCOUNT, int(told["retval"]))
+        return told
 
     def submit_job(self, working_directory: str, filename: str) -> Any:
         """Submit; a refusal for good is kept with the process before AiiDA hears of it.
@@ -52,6 +96,7 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
 
     def _parse_submit_output(self, retval: int, stdout: str, stderr: str) -> Any:
         """Return the job's id, or how the process ends where Slurm would refuse it at each further try too."""
+        self._rests.end(SUBMIT, retval)
         refusal = None if retval == 0 else final_refusal(stderr)
         if refusal is not None:
             return ExitCode(verdicts.REFUSED_STATUS, refusal)
@@ -67,7 +112,8 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
         """
         found = super().get_jobs(jobs=jobs, user=user, as_dict=True)
         asked = {*(jobs or ())}
-        for job_id in asked - found.keys():
+        missing = sorted(asked - found.keys())
+        for job_id in random.sample(missing, len(missing)):  # the first may keep the others from being asked
             if not self._has_ended(job_id):
                 found[job_id] = _waiting(job_id)
         self._counting.intersection_update(asked)
@@ -78,11 +124,15 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
 
     def _has_ended(self, job_id: str) -> bool:
         """Tell whether the job has ended and is the one that counts; where another one is, have that followed."""
+        if self._rests.left(FOLLOW) > 0:
+            return False
         calculation = _calculations_of([job_id]).get(job_id)
         if calculation is None:
             return True
         script, folder = calculation.get_option("submit_script_filename"), calculation.get_remote_workdir()
+        self._rests.begin(FOLLOW)
         status, told, complaint = self.transport.exec_command_wait(follow_command(job_id, script, folder))
+        self._rests.end(FOLLOW, status)
         if status == NO_FOLDER_STATUS:
             return True  # AiiDA says so when it comes for the results
         if status != 0:

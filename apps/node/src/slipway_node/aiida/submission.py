@@ -1,17 +1,19 @@
 """Storing a process with its label and envelope, and handing it to the daemon."""
 
 import contextlib
-import time
 import warnings
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from slipway_node.aiida import brokers, in_work, queries, verdicts, work_directory
+from slipway_node.aiida.record_times import is_settled
 from slipway_node.ports import EngineUnavailableError, Envelope
 
 PLAY_SECONDS = 5.0
+BROKER_SECONDS = 2.0  # it answers within milliseconds
 SETTLE_SECONDS = 5.0  # how long a task that was sent may take to show in the broker's queue
 
 _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
@@ -161,16 +163,18 @@ def seal(execution_ids: Sequence[str]) -> bool:
     return bool(free)
 
 
-def left_behind(execution_ids: Sequence[str], now: float | None = None) -> list[int]:
+def left_behind(execution_ids: Sequence[str]) -> list[int]:
     """Return the pks of those that were stored and never taken up, and for which no task is queued.
 
-    Continuing one that is queued or in work runs it twice. The broker is asked before the processes are looked at once
-    more: a task that is taken up and done between the two has changed its process by then. Raises
+    Continuing one that is queued or in work runs it twice, and one that was killed meanwhile is still run. None is told
+    of where the broker stands still: it may have a task that it has not come to. It is asked before the processes are
+    looked at once more: a task that is taken up and done between the two has changed its process by then. Raises
     EngineUnavailableError.
     """
-    settled = (time.time() if now is None else now) - SETTLE_SECONDS
-    waiting = {pk for pk, created_at in queries.never_taken_up(execution_ids) if created_at.timestamp() < settled}
-    if not waiting:
+    now, within = datetime.now(UTC), timedelta(seconds=SETTLE_SECONDS)
+    stored = queries.never_taken_up(execution_ids)
+    waiting = {pk for pk, created_at in stored if is_settled(created_at, now, within)}
+    if not waiting or not brokers.of_profile().answers(BROKER_SECONDS):
         return []
     free = waiting - brokers.of_profile().in_hand(waiting)
     return [pk for pk, _ in queries.never_taken_up(execution_ids) if pk in free]

@@ -21,6 +21,7 @@ from pydantic import JsonValue
 
 from slipway_node.aiida import brokers, set_back, submission
 from slipway_node.aiida.daemon import START_SECONDS, Daemon, DaemonProcesses, end_now
+from slipway_node.aiida.record_times import CORRECTION
 from slipway_node.aiida.silence import Silences
 from slipway_node.ports import EngineUnavailableError
 
@@ -211,7 +212,7 @@ class Supervision:
         ahead = wall - self._clock()
         self._wall_ahead = max(self._wall_ahead, ahead)
         back = max(self._wall_ahead - ahead, set_back.unseen_seconds(wall))
-        if back < set_back.CORRECTION.total_seconds():
+        if back < CORRECTION.total_seconds():
             return [], ""
         return list(workers), f"the clock was set back by {back:.0f} s"
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import functools
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from slipway_node import storage
-from slipway_node.aiida.profile import give_up_transaction
+from slipway_node.aiida.profile import give_up_transaction, is_of_the_database
 from slipway_node.ports import EngineUnavailableError
 
 P = ParamSpec("P")
@@ -30,7 +29,7 @@ class EngineThread:
         """Return ``function(*args, **kwargs)``, run in the thread.
 
         A cancelled caller stops waiting; what the thread has begun is finished, so no transaction is cut in half.
-        Raises EngineUnavailableError where a disk does not take what AiiDA has to write.
+        Raises EngineUnavailableError where a disk does not take what AiiDA has to write, or its database is locked.
         """
         call = self._executor.submit(self._asked, functools.partial(function, *args, **kwargs))
         return await asyncio.wrap_future(call)
@@ -41,12 +40,16 @@ class EngineThread:
         try:
             return function()
         except Exception as error:
-            if not storage.is_told_by(error):
-                raise
-            if isinstance(getattr(error, "orig", None), sqlite3.OperationalError):
-                self.database_failed = True
-                give_up_transaction()
-            raise EngineUnavailableError(f"AiiDA cannot write: {error}") from error
+            of_the_disk, of_the_database = storage.is_told_by(error), is_of_the_database(error)
+            if of_the_database:
+                give_up_transaction()  # else the session raises at whatever is asked next
+            told = getattr(error, "orig", None) or error  # without the statement, and all that was to be written
+            if of_the_disk:
+                self.database_failed |= of_the_database
+                raise EngineUnavailableError(f"AiiDA cannot write: {told}") from error
+            if of_the_database:
+                raise EngineUnavailableError(f"AiiDA's database cannot be asked: {told}") from error
+            raise
         finally:
             self.is_busy = False
 

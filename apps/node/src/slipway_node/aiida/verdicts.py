@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from slipway_node.aiida.record_times import is_settled
 from slipway_node.ports import Failure, Phase
 from slipway_node.slurm.commands import ENDS, read_end
 from slipway_node.storage import CODE as NODE_STORAGE
@@ -26,6 +27,13 @@ _AFTER_SCHEDULER = frozenset({"stashing", "retrieving", "parsing"})  # `unstashi
 LOST = "LOST"
 """Our word for a job that Slurm was asked about and knows no more, and that did not come to its own end."""
 
+NEVER_BEGAN = "NEVER BEGAN"
+"""Our word for a job that Slurm took for running until its time was up, and whose script never began.
+
+A slurmd that is killed just as it is told to start a job has forgotten that; the controller asks it again half an hour
+later, by default.
+"""
+
 SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "TIMEOUT": ("walltime_exceeded", False),
     "OUT_OF_MEMORY": ("out_of_memory", False),
@@ -34,6 +42,7 @@ SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "PREEMPTED": ("preempted", True),
     "DEADLINE": ("deadline_missed", False),
     LOST: ("scheduler_lost_job", True),
+    NEVER_BEGAN: ("scheduler_lost_job", True),
 }
 """Slurm's reason → error code and whether submitting again may help (docs/contracts/execution-event.md)."""
 
@@ -103,7 +112,7 @@ def phase_of(row: ProcessRow) -> Phase:
 
 def lacks_its_seal(row: ProcessRow, now: datetime) -> bool:
     """Tell whether the process ended and its worker was killed before it sealed it: nobody else will."""
-    return not row.sealed and row.process_state in _ENDED and now - row.changed_at > SEALED_WITHIN
+    return not row.sealed and row.process_state in _ENDED and is_settled(row.changed_at, now, SEALED_WITHIN)
 
 
 def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str = "") -> Failure:
@@ -121,6 +130,8 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
     said = row.exit_message or _raised(row.exception) or f"the process ended as {row.process_state}"
     if scheduler_reason == LOST:
         said = f"the scheduler knows of the job no more, and it did not come to its end; {said}"
+    elif scheduler_reason == NEVER_BEGAN:
+        said = f"the scheduler took the job for running until its time was up, and its script never began; {said}"
     elif scheduler_reason in SLURM_FAILURES:
         said = f"the scheduler ended the job: {scheduler_reason}; {said}"
     if tail and tail not in said:
@@ -133,9 +144,14 @@ def gave_up_its_upload(status: str | None) -> bool:
     return (status or "").startswith(f"{GAVE_UP}: upload_calculation failed")
 
 
+def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None) -> str | None:
+    """Return the reason, NEVER_BEGAN for a time-out of a job whose script did not; ``began`` None: not known."""
+    return NEVER_BEGAN if scheduler_reason == "TIMEOUT" and began is False else scheduler_reason
+
+
 def may_lack_its_claim(scheduler_reason: str | None) -> bool:
     """Tell whether a failed job may have failed before it began: the scheduler has no better reason."""
-    return scheduler_reason in (None, "FAILED", LOST)
+    return scheduler_reason in (None, "FAILED", LOST, NEVER_BEGAN)
 
 
 def without_storage(said: str) -> Failure:

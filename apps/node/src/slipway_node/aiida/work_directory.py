@@ -41,6 +41,11 @@ def lacked_by(paused: Sequence[Any]) -> list[Any]:
     return lacking + uploads
 
 
+def has_begun(folder: Path) -> bool | None:
+    """Tell whether a job that claims its folder has begun there; of a folder that is gone nothing is known (None)."""
+    return (folder / CLAIM).exists() if folder.is_dir() else None
+
+
 def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str, str], int | None]) -> None:
     """Write down where a job of Slurm failed since it could not write its claim, or anything at all.
 

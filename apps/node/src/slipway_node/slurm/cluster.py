@@ -1,5 +1,6 @@
 """What Slurm has on offer, looked up and remembered for a while, and whether a job could run on it."""
 
+import contextlib
 import getpass
 import subprocess
 import time
@@ -7,18 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
-
 from slipway_node.ports import EngineUnavailableError, Placement
 from slipway_node.slurm import commands
 from slipway_node.slurm.commands import Accounting, Association, Partition
-from slipway_node.slurm.submit_once import withdraw_command
+from slipway_node.slurm.withdrawals import Withdrawals
 
 ASK_SECONDS = 15.0
+LET_GO_SECONDS = 1.0  # for a command to end that was killed; one that waits for a file system that hangs does not
 LOOK_AGAIN_SECONDS = 60.0
 QUOTED_CHARS = 120  # of an answer that is not understood
-
-_log = structlog.get_logger(__name__)
 
 Run = Callable[[tuple[str, ...]], str]
 Read = TypeVar("Read")
@@ -46,6 +44,7 @@ class Cluster:
         self._clock = clock
         self._offer: Offer | None = None
         self._looked_at = 0.0
+        self._withdrawals = Withdrawals()
 
     def answers(self) -> bool:
         """Tell whether Slurm is installed and its controller answers."""
@@ -98,17 +97,14 @@ class Cluster:
             raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
 
     def withdraw(self, folder: str) -> bool:
-        """See to it that no job of this work directory waits or runs; tell whether that is so. May be repeated.
+        """See to it that no job of this work directory waits or runs; tell whether that is so by now.
 
-        Raises EngineUnavailableError where no controller answers.
+        It is to be asked again until it is. Raises EngineUnavailableError where no controller answers.
         """
-        self._run(commands.PING)
-        try:
-            self._run(("bash", "-c", withdraw_command(folder)))
-        except EngineUnavailableError as error:
-            _log.warning("jobs_not_withdrawn", folder=folder, detail=str(error))
-            return False
-        return True
+        if self._withdrawals.may_begin(folder):
+            self._run(commands.PING)
+            self._withdrawals.begin(folder)
+        return self._withdrawals.is_done(folder)
 
     def exit_status(self, job_id: str, folder: str) -> int | None:
         """Return what the script of the job in ``folder`` ended with, None where that is forgotten.
@@ -196,9 +192,7 @@ def run_command(command: tuple[str, ...]) -> str:
     Raises NotKnownError where Slurm knows no such thing, EngineUnavailableError where it could not be asked.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - built in commands.py
-            command, capture_output=True, text=True, errors="replace", timeout=ASK_SECONDS, check=False
-        )
+        done = _run_in_time(command)
     except FileNotFoundError as error:
         raise EngineUnavailableError(f"{command[0]} is not installed on this node") from error
     except OSError as error:
@@ -211,6 +205,23 @@ def run_command(command: tuple[str, ...]) -> str:
     if "Invalid job id" in said:
         raise NotKnownError(said)
     raise EngineUnavailableError(f"{' '.join(command[:2])}: {said}")
+
+
+def _run_in_time(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Do as ``subprocess.run`` does, but for its wait without end for what it has killed."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, errors="replace")  # noqa: S603 - commands.py
+    try:
+        said, complaint = process.communicate(timeout=ASK_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LET_GO_SECONDS)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, said, complaint)
 
 
 def _begin_of(answer: str) -> str:

@@ -8,18 +8,19 @@ lock, so one whose caller was killed still holds it. Needs a file system that ho
 A look-up can still miss an `sbatch` that is under way somewhere. So each job claims the directory before it does
 anything, and one that comes second does nothing: the job that holds the claim is the one that counts.
 
-An answer of Slurm's that is not understood is none: the step ends with TRY_AGAIN_STATUS, and nothing changes.
+An answer of Slurm's that is not understood is none: the step ends with TRY_AGAIN_STATUS, and nothing changes. So does
+one that does not come (patience.py): an `sbatch` that is ended may have submitted, which is looked up as above.
 """
 
 import shlex
 from collections.abc import Sequence
 
 from slipway_node.slurm.commands import ENDS
+from slipway_node.slurm.patience import ANSWER_SECONDS, END_SECONDS, TRY_AGAIN_STATUS, in_time
 
-LOCK_SECONDS = 120
+LOCK_SECONDS = ANSWER_SECONDS + END_SECONDS + 5  # an `sbatch` whose caller was killed has ended by then
 NO_FOLDER_STATUS = 66  # sysexits' EX_NOINPUT
 CLAIM_FAILED_STATUS = 74  # sysexits' EX_IOERR
-TRY_AGAIN_STATUS = 75  # sysexits' EX_TEMPFAIL: AiiDA submits nothing and tries again later
 ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
 
@@ -103,7 +104,7 @@ def submit_command(script: str) -> str:
 
     It prints ``Submitted batch job N`` as `sbatch` does, and where that fails ends with its status and words.
     """
-    return f"""{_locked(_PATIENTLY)}{_PARTS}script={script}
+    return in_time(f"""{_locked(_PATIENTLY)}{_PARTS}script={script}
 id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
   if [ -e {_INTENT} ]; then
@@ -118,7 +119,7 @@ if [ -z "$id" ]; then
   record
 fi
 echo "Submitted batch job $id"
-"""
+""")
 
 
 def follow_command(job_id: str, script: str, folder: str) -> str:
@@ -131,7 +132,7 @@ def follow_command(job_id: str, script: str, folder: str) -> str:
     The new one may be given the same id. What Slurm would have forgotten by now in any case is taken for ended. Ends
     with NO_FOLDER_STATUS where there is no folder, and with another status where it cannot be told now.
     """
-    return f"""cd {shlex.quote(folder)} || exit {NO_FOLDER_STATUS}
+    return in_time(f"""cd {shlex.quote(folder)} || exit {NO_FOLDER_STATUS}
 {_locked(_PATIENTLY)}{_PARTS}script={script} id={job_id}
 claim=$(cat {_CLAIM} 2>/dev/null)
 if [ -z "$claim" ]; then
@@ -161,7 +162,7 @@ if [ $(($(date +%s) - submitted)) -lt "$kept_seconds" ] && [ "$(wc -l < {_INTENT
 else
   echo {ENDED}
 fi
-"""
+""")
 
 
 def claims_command(folders: Sequence[str]) -> str:
@@ -179,7 +180,7 @@ def withdraw_command(folder: str) -> str:
     nobody, unless a job has done so; and every job of it is cancelled, also where a full disk takes no claim. Ends with
     TRY_AGAIN_STATUS where it cannot be told that none is left, or comes later.
     """
-    return f"""cd {shlex.quote(folder)} 2>/dev/null || {{
+    return in_time(f"""cd {shlex.quote(folder)} 2>/dev/null || {{
   LC_ALL=C stat {shlex.quote(folder)} 2>&1 | grep -q 'No such file' && exit 0 || exit {TRY_AGAIN_STATUS}
 }}
 {_locked("-n")}{_PARTS}
@@ -199,7 +200,7 @@ if [ -n "$left" ]; then
   left=$(active) || exit {TRY_AGAIN_STATUS}
 fi
 [ -z "$left" ] && [ -s {CLAIM} ] || exit {TRY_AGAIN_STATUS}
-"""
+""")
 
 
 def claim() -> str:

@@ -20,6 +20,7 @@ from slipway_gateway.ports import (
     SubmissionKey,
     SubmitVerdict,
 )
+from slipway_gateway.stores.convex.batches import some_of
 from slipway_gateway.stores.convex.documents import Answer, Entry, JobProjection, Node, Submission, Time, Whole
 
 
@@ -52,15 +53,15 @@ class Contexts(Answer):
     contexts: list[Context]
     nodes: list[Node]
 
-    def in_order(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
-        """Return each as the port has it; there has to be one a key."""
+    def of(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
+        """Return those of the first of ``keys`` as the port has them."""
         nodes = {(node.tenant_id, node.management_node_id): node for node in map(Node.record, self.nodes)}
         return [
             SubmissionContext(
                 context.existing.record() if context.existing else None,
                 nodes.get((key.scope.tenant_id, key.management_node_id)),
             )
-            for key, context in zip(keys, self.contexts, strict=True)
+            for key, context in zip(keys, some_of(self.contexts, keys), strict=False)
         ]
 
 

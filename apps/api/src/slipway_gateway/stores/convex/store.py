@@ -34,7 +34,7 @@ from slipway_gateway.ports import (
 )
 from slipway_gateway.stores.convex import answers, requests
 from slipway_gateway.stores.convex.asking import Asking
-from slipway_gateway.stores.convex.batches import applied_in_turn
+from slipway_gateway.stores.convex.batches import answered, applied_in_turn, fitting_submissions, some_of
 from slipway_gateway.stores.convex.client import Functions
 from slipway_gateway.stores.convex.deployment import look_at
 from slipway_gateway.stores.convex.documents import Node
@@ -69,10 +69,13 @@ class ConvexProductStore:
 
     async def submission_contexts(self, keys: Sequence[SubmissionKey]) -> list[SubmissionContext]:
         """See the port."""
-        asked = {"keys": [requests.submission_key(key) for key in keys]}
-        told = await self._asking.ask("submission-contexts", answers.Contexts, asked)
-        _one_for_each(told.contexts, keys)
-        contexts = told.in_order(keys)
+
+        async def read(some: Sequence[SubmissionKey]) -> list[SubmissionContext]:
+            asked = {"keys": [requests.submission_key(key) for key in some]}
+            told = await self._asking.ask("submission-contexts", answers.Contexts, asked)
+            return told.of(some)
+
+        contexts = await answered(keys, read)
         for context in contexts:
             self._nodes.learn(context.node)
         return contexts
@@ -82,15 +85,15 @@ class ConvexProductStore:
         return (await self.create_submissions((new,)))[0]
 
     async def create_submissions(self, new: Sequence[NewSubmission]) -> list[SubmitVerdict]:
-        """See the port."""
-        if not new:
-            return []
-        asked = {"submissions": [requests.new_submission(each) for each in new]}
-        told = await self._writes.waking(
-            {each.command.management_node_id for each in new},
-            self._asking.ask("create-submissions", answers.Submitted, asked),
-        )
-        return list(map(answers.submit_verdict, new, _one_for_each(told.verdicts, new)))
+        """See the port; what one transaction cannot take goes in several, in order."""
+
+        async def create(rest: Sequence[NewSubmission]) -> list[SubmitVerdict]:
+            some = fitting_submissions(rest)
+            asked = {"submissions": [requests.new_submission(each) for each in some]}
+            told = await self._asking.ask("create-submissions", answers.Submitted, asked)
+            return list(map(answers.submit_verdict, some, some_of(told.verdicts, some)))
+
+        return await self._writes.waking({each.command.management_node_id for each in new}, answered(new, create))
 
     async def apply_projection_updates(
         self,
@@ -101,8 +104,6 @@ class ConvexProductStore:
         synthesize_running: bool = False,
     ) -> list[Verdict]:
         """See the port; what one transaction cannot take goes in several, in order."""
-        if not updates:
-            return []
 
         async def apply(some: Sequence[ProjectionUpdate]) -> list[Verdict]:
             asked = {
@@ -111,7 +112,7 @@ class ConvexProductStore:
                 "synthesize_running": synthesize_running,
             }
             told = await self._asking.of_node("apply-projection-updates", answers.Updated, management_node_id, asked)
-            return list(map(answers.update_verdict, some, _one_for_each(told.verdicts, some)))
+            return list(map(answers.update_verdict, some, some_of(told.verdicts, some)))
 
         verdicts = await applied_in_turn(updates, apply)
         for verdict in verdicts:

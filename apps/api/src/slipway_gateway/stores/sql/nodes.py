@@ -23,6 +23,7 @@ NODE = Query("node")
 AGENT_EPOCH = Query("agent_epoch")
 INSERT_START = Query("insert_start")
 RECORD_BEAT = Query("record_beat")
+SET_EPOCH = Query("set_epoch")
 ANNOUNCE_KEY = Query("announce_key")
 PROMOTE_KEY = Query("promote_key")
 SET_STATE = Query("set_state")
@@ -104,12 +105,15 @@ def _beat(session: Session, beat: Heartbeat) -> HeartbeatRecorded | Refused:
     standing = max(epoch, node.epoch) if beat.epoch is None else node.epoch
     if epoch != standing:
         return Refused(Code.LEASE_LOST, f"the node's epoch is {standing}, not {epoch}: a newer agent holds it")
-    seen = max(beat.received_at, node.last_seen_at or beat.received_at)
+    if node.last_seen_at is not None and beat.received_at < node.last_seen_at:
+        # It lands behind a later one and turns nothing back, or jobs would be let in by a policy that is no more.
+        session.run(SET_EPOCH, node=node.management_node_id, to_epoch=epoch)
+        return HeartbeatRecorded(epoch, node.state)
     session.run(
         RECORD_BEAT,
         node=node.management_node_id,
         to_epoch=epoch,
-        seen=micros(seen),
+        seen=micros(beat.received_at),
         version=beat.node_version,
         policy_text=beat.policy.model_dump_json(exclude_defaults=True),
         policy_name=beat.policy.policy_version,
@@ -149,7 +153,7 @@ class KeyChange:
 
 
 def _announce(session: Session, change: KeyChange) -> NodeRecord:
-    # A repeat that comes after the key's first use finds it current, and announces nothing.
+    # A repeat finds the key announced, or after its first use current, and writes nothing.
     announced = session.run(ANNOUNCE_KEY, node=change.management_node_id, key=change.public_key)
     node = _node(session, change.management_node_id)
     if announced and change.now is not None:

@@ -1,6 +1,6 @@
 """Statements on nodes, their agents and join tokens, and on the audit."""
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from slipway_contracts.node_protocol import NodeState
 from slipway_gateway.stores.sql.core.definition import Insert, Keyed, constant
@@ -8,6 +8,7 @@ from slipway_gateway.stores.sql.core.schema import AGENT_STARTS, AUDIT, JOIN_TOK
 
 _THIS_NODE = NODES.c.management_node_id == bindparam("node")
 _THIS_TOKEN = JOIN_TOKENS.c.token_sha256 == bindparam("token")
+_NOT_ANNOUNCED = or_(NODES.c.next_public_key.is_(None), NODES.c.next_public_key != bindparam("key"))
 _NOT_REVOKED = NODES.c.state != constant(NodeState.REVOKED.value)
 
 QUERIES = {
@@ -40,9 +41,10 @@ QUERIES = {
             health=bindparam("health_text"),
         )
     ),
+    "set_epoch": update(NODES).where(_THIS_NODE).values(epoch=bindparam("to_epoch")),
     "announce_key": (
         update(NODES)
-        .where(and_(_THIS_NODE, NODES.c.public_key != bindparam("key")))
+        .where(and_(_THIS_NODE, NODES.c.public_key != bindparam("key"), _NOT_ANNOUNCED))
         .values(next_public_key=bindparam("key"))
     ),
     "promote_key": (
