@@ -205,6 +205,91 @@ WORDS = {
     "node_fail": Meaning(ExecutionState.FAILED, "node_failure", retryable=True),
 }
 ''',
+    # What is generated, and the commands that generate it (tests/tools_on_path.py stands in for uv and pnpm).
+    "apps/api/scripts/export_openapi.py": '''\
+"""Write what the code says, or check it."""
+
+import json
+import sys
+from pathlib import Path
+
+TARGET = Path("packages/api-client/openapi/openapi.json")
+CALLS = {
+    "/api/runtime/jobs:submit": ("SubmitJobCommand", "SubmitJobAccepted"),
+    "/api/runtime/jobs/{job_id}/events": ("ExecutionEvent", "EventReceived"),
+}
+
+
+def body(model):
+    return {"$ref": f"#/components/schemas/{model}"}
+
+
+paths = {
+    path: {"post": {"requestBody": body(asked), "responses": {"200": body(answered)}}}
+    for path, (asked, answered) in CALLS.items()
+}
+schemas = {model: {} for models in CALLS.values() for model in models}
+text = json.dumps({"components": {"schemas": schemas}, "paths": paths}, sort_keys=True, indent=2) + "\\n"
+if "--check" not in sys.argv:
+    TARGET.write_text(text)
+elif TARGET.read_text() != text:
+    sys.exit("drift: openapi.json is not what the code says")
+''',
+    "packages/api-client/package.json": '{"scripts": {"generate": "python3 generate.py"}}\n',
+    "packages/api-client/generate.py": '''\
+"""Write the client from the OpenAPI document."""
+
+import json
+from pathlib import Path
+
+document = json.loads(Path("openapi/openapi.json").read_text())
+names = sorted(document["components"]["schemas"])
+Path("src/generated/schema.ts").write_text("".join(f"export interface {name} {{}}\\n" for name in names))
+''',
+    "packages/api-client/openapi/openapi.json": """\
+{
+  "components": {
+    "schemas": {
+      "EventReceived": {},
+      "ExecutionEvent": {},
+      "SubmitJobAccepted": {},
+      "SubmitJobCommand": {}
+    }
+  },
+  "paths": {
+    "/api/runtime/jobs/{job_id}/events": {
+      "post": {
+        "requestBody": {
+          "$ref": "#/components/schemas/ExecutionEvent"
+        },
+        "responses": {
+          "200": {
+            "$ref": "#/components/schemas/EventReceived"
+          }
+        }
+      }
+    },
+    "/api/runtime/jobs:submit": {
+      "post": {
+        "requestBody": {
+          "$ref": "#/components/schemas/SubmitJobCommand"
+        },
+        "responses": {
+          "200": {
+            "$ref": "#/components/schemas/SubmitJobAccepted"
+          }
+        }
+      }
+    }
+  }
+}
+""",
+    "packages/api-client/src/generated/schema.ts": """\
+export interface EventReceived {}
+export interface ExecutionEvent {}
+export interface SubmitJobAccepted {}
+export interface SubmitJobCommand {}
+""",
     "packages/contracts/tests/test_boundaries.py": """\
 import pytest
 
