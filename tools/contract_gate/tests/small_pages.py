@@ -247,6 +247,7 @@ adr = "docs/adr/0004-runtime-contract-boundary.md"
 [surfaces.submit-job-command]
 document = "docs/contracts/submit-job-command.md"
 modules = ["submit_job_command"]
+parts = ["ResourceShape"]
 paths = ["apps/api/src/slipway_gateway/submit.py"]
 
 [surfaces.execution-event]
