@@ -85,6 +85,10 @@ EXAMPLES: Examples = {
         NEW_FIELD,
         {
             "`labels` is not told: | `labels` | list of id ≤ 8 | empty |": replaced(SUBMIT, LABELS, ""),
+            "`resource_shape.cpu` is not told: | `resource_shape.cpu` | integer ≥ 1 |": replaced(
+                SUBMIT, "| `resource_shape.cpu` | integer ≥ 1 | vCPU |\n", ""
+            ),
+            "ExecutionEvent is not told under Required fields": replaced(EVENT, REQUIRED, "The event's.\n"),
             "`colour` is told and does not exist": replaced(
                 SUBMIT, LABELS, f"{LABELS}| `colour` | id | unset | Its colour |\n"
             ),
