@@ -16,7 +16,7 @@ test: ## everything; as root it installs and starts the services that tests need
 check: ## lint, types, layers: Python and TypeScript
 	@scripts/check.sh
 
-contract: ## the drift checks; all of them always run
+contract: ## the gates: documents, generated files, the retirement of Redis; all of them always run
 	@scripts/contract.sh
 
 bench: ## the limits, measured side by side in one run

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,43 @@ ASK_SECONDS = 60
 
 _TELL = """
 import importlib, json, sys
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
 
 def models(module):
     found = importlib.import_module("slipway_contracts." + module)
     own = [v for v in vars(found).values() if isinstance(v, type) and issubclass(v, BaseModel)]
-    return {v.__name__: v.model_json_schema() for v in own if v.__module__ == found.__name__}
+    return [v for v in own if v.__module__ == found.__name__]
+
+def defaults(model):
+    # JSON Schema has none of those that a factory makes.
+    found = {}
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            value = field.get_default(call_default_factory=True)
+            value = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
+            found[field.alias or name] = to_jsonable_python(value)
+    return found
+
+def words():
+    try:
+        from slipway_contracts.compatibility import WORDS
+    except ImportError:
+        return {}
+    return {
+        word: {name: getattr(meaning, name) for name in ("state", "error_code", "retryable")}
+        for word, meaning in WORDS.items()
+    }
+
+def kinds():
+    # How the documents call text of a certain pattern, and what the type itself says, which is no note on a field.
+    try:
+        from slipway_contracts import fields
+    except ImportError:
+        return {}
+    named = {"id": getattr(fields, "Id", None), "URI": getattr(fields, "Uri", None)}
+    schemas = {kind: TypeAdapter(form).json_schema() for kind, form in named.items() if form}
+    return {each["pattern"]: {"kind": kind, "says": each.get("description", "")} for kind, each in schemas.items()}
 
 def errors():
     try:
@@ -36,19 +67,33 @@ def errors():
     }
 
 surfaces = json.loads(sys.argv[1])
-told = {surface: {n: s for m in modules for n, s in models(m).items()} for surface, modules in surfaces.items()}
-version = getattr(importlib.import_module("slipway_contracts"), "CONTRACT_VERSION", 1)
-print(json.dumps({"models": told, "errors": errors(), "version": version}))
+found = {surface: [model for module in modules for model in models(module)] for surface, modules in surfaces.items()}
+print(json.dumps({
+    "models": {surface: {m.__name__: m.model_json_schema() for m in those} for surface, those in found.items()},
+    "errors": errors(),
+    "version": getattr(importlib.import_module("slipway_contracts"), "CONTRACT_VERSION", 1),
+    "defaults": {m.__name__: defaults(m) for those in found.values() for m in those},
+    "words": words(),
+    "kinds": kinds(),
+}))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one tree's models say: surface → model → JSON Schema; code → its row; the contract's version."""
+    """What one tree's models say.
+
+    ``models``: surface → model → JSON Schema. ``errors``: code → its row of the table. ``version``: the contract's.
+    ``defaults``: model → optional field → its default, in JSON. ``words``: an older emitter's word → what it means.
+    ``kinds``: the pattern of a text → ``kind``, what the documents call it, and what the type itself ``says``.
+    """
 
     models: Mapping[str, Mapping[str, Mapping[str, Any]]]
     errors: Mapping[str, Mapping[str, Any]]
     version: int
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def contract_in(root: Path, modules: Mapping[str, Sequence[str]]) -> Contract:
@@ -65,7 +110,7 @@ def contract_in(root: Path, modules: Mapping[str, Sequence[str]]) -> Contract:
         return Contract({surface: {} for surface in modules}, {}, 1)
     command = [
         sys.executable,
-        "-I",
+        "-IB",
         "-c",
         f"import sys; sys.path.insert(0, {str(source)!r})\n{_TELL}",
         json.dumps(there),

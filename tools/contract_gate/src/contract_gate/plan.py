@@ -31,11 +31,13 @@ class _Part(BaseModel):
 class Surface(_Part):
     """One surface of the contract: its page, the modules of ``slipway_contracts`` that define it, its code and tests.
 
-    ``paths`` and ``tests`` are globs, in which ``**`` crosses folders.
+    ``paths`` and ``tests`` are globs, in which ``**`` crosses folders. ``parts`` are models without a table of their
+    own: their fields are told by dotted path, where the model stands.
     """
 
     document: str
     modules: tuple[str, ...]
+    parts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
 
@@ -77,6 +79,11 @@ class Plan(_Part):
             for name, surface in self.surfaces.items()
             if matching(files, (surface.document, *map(module_file, surface.modules), *surface.paths))
         ]
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Return the models that are told where they stand."""
+        return frozenset(part for surface in self.surfaces.values() for part in surface.parts)
 
 
 def module_file(module: str) -> str:

@@ -44,6 +44,14 @@ class Repository:
         listed = _git(self.root, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
         return [name for name in dict.fromkeys(listed.split("\0")) if name and (self.root / name).is_file()]
 
+    def text(self, file: str) -> str:
+        """Return the file's text in the working tree."""
+        try:
+            return (self.root / file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise GateError(f"cannot be read: {reason}", file) from error
+
     def text_at(self, commit: str, file: str) -> str | None:
         """Return the file's text at ``commit``, None where it was not there."""
         if not _git(self.root, "ls-tree", commit, "--", file):
