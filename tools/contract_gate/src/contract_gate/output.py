@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 
-from contract_gate.rules import Finding, GateError, Report
+from contract_gate.rules import Evidence, Finding, GateError, Report
 
 
 class Format(StrEnum):
@@ -21,13 +21,13 @@ def told(command: str, report: Report, form: Format) -> str:
         case Format.TEXT:
             return _text(command, report)
         case Format.JSON:
-            found = [
-                {"rule": it.rule, "message": it.message, "file": it.file, "line": it.line} for it in report.findings
-            ]
             rules = [{"name": rule.name, "asks": rule.asks} for rule in report.rules]
-            return json.dumps({"command": command, "holds": report.holds, "rules": rules, "findings": found}, indent=2)
+            seen = {"findings": list(map(_said, report.findings)), "evidence": list(map(_said, report.evidence))}
+            return json.dumps({"command": command, "holds": report.holds, "rules": rules, **seen}, indent=2)
         case Format.GITHUB:
-            return "\n".join([*map(_annotation, report.findings), _summary(command, report)])
+            return "\n".join(
+                [*map(_annotation, report.findings), *map(_shown, report.evidence), _summary(command, report)]
+            )
 
 
 def told_of_error(command: str, error: GateError, form: Format) -> str:
@@ -43,7 +43,15 @@ def told_of_error(command: str, error: GateError, form: Format) -> str:
 
 def _text(command: str, report: Report) -> str:
     lines = [f"{_where(it.file, it.line)}{it.message}  [{it.rule}]" for it in report.findings]
-    return "\n".join([*lines, _summary(command, report)])
+    return "\n".join([*map(_shown, report.evidence), *lines, _summary(command, report)])
+
+
+def _said(it: Finding | Evidence) -> dict[str, str | int | None]:
+    return {"rule": it.rule, "message": it.message, "file": it.file, "line": it.line}
+
+
+def _shown(it: Evidence) -> str:
+    return f"- {_where(it.file, it.line)}{it.message}  [{it.rule}]"
 
 
 def _summary(command: str, report: Report) -> str:

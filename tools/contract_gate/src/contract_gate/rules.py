@@ -1,7 +1,7 @@
 """Rules, what they find, and gates: the rules that one command judges by."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 Material = TypeVar("Material")
@@ -31,6 +31,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that a rule holds, told where a gate is asked for the state of things."""
+
+    rule: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: ``asks`` is what it asks of people, in a sentence."""
 
@@ -39,15 +49,16 @@ class Rule:
     asks: str
 
 
-Check = Callable[[Material], Iterable[Finding]]
+Check = Callable[[Material], Iterable[Finding | Evidence]]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a gate judged by, and what it found."""
+    """What a gate judged by, what it found to fall short, and what it was shown where a rule tells it."""
 
     rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -81,12 +92,19 @@ class Gate(Generic[Material]):
     def judge(self, material: Material, *, without: frozenset[str] = frozenset()) -> Report:
         """Judge by every rule but those of ``without``, which is for the tests of the rules. Raises GateError."""
         judged = [(rule, check) for rule, check in self._checks.values() if rule.name not in without]
-        found = tuple(
-            Finding(rule.name, each.message, each.file, each.line) for rule, check in judged for each in check(material)
+        told = [replace(each, rule=rule.name) for rule, check in judged for each in check(material)]
+        return Report(
+            tuple(rule for rule, _ in judged),
+            tuple(each for each in told if isinstance(each, Finding)),
+            tuple(each for each in told if isinstance(each, Evidence)),
         )
-        return Report(tuple(rule for rule, _ in judged), found)
 
 
 def finding(message: str, file: str | None = None, line: int | None = None) -> Finding:
     """Return a finding whose rule is given by its gate."""
     return Finding("", message, file, line)
+
+
+def evidence(message: str, file: str | None = None, line: int | None = None) -> Evidence:
+    """Return what shows a rule to hold; the rule is given by its gate."""
+    return Evidence("", message, file, line)
