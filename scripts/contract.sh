@@ -11,4 +11,10 @@ run contract-gate client
 run pnpm -C convex run --silent drift
 run contract-gate docs
 run contract-gate retirement
+base=${CONTRACT_BASE:-origin/main}
+if [ -n "${CONTRACT_BASE:-}" ] || git rev-parse --verify --quiet "$base^{commit}" >/dev/null; then
+    run contract-gate breaking --base "$base"
+else
+    printf '\n== contract-gate breaking: passed over, there is no %s here (CONTRACT_BASE names another)\n' "$base"
+fi
 exit $failed
