@@ -50,6 +50,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} is not here"))
 
 
+@pytest.fixture
+def is_here() -> Callable[[str], bool]:
+    """Tell whether a service is here; the test fails where it is not and is required."""
+
+    def asked(name: str) -> bool:
+        if REQUIRED and not SERVICES[name]():
+            pytest.fail(f"{name} is required and not here")
+        return SERVICES[name]()
+
+    return asked
+
+
 @pytest.fixture(autouse=True)
 def _required_service(request: pytest.FixtureRequest) -> None:
     for mark in request.node.iter_markers("service"):
