@@ -33,6 +33,7 @@ SERVICES: dict[str, Callable[[], bool]] = {
     "mount": lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "rabbitmq": rabbitmq.is_here,
     "pnpm": lambda: shutil.which("pnpm") is not None,
+    "jq": lambda: shutil.which("jq") is not None,
 }
 
 
