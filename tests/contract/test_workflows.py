@@ -114,6 +114,13 @@ class TestTheContractJob:
         ran = {match for each in self.checks for match in re.findall(r"contract-gate (\w+)", each["run"])}
         assert ran == {"docs", "retirement", "breaking", "status"}
 
+    def test_has_what_is_run_on_ones_own_machine(self) -> None:
+        scripts = [(ROOT / name).read_text() for name in ("scripts/contract.sh", ".ci/run")]
+        run = set(re.findall(r"contract-gate (\w+)(?= --| \|\||$)", "\n".join(scripts), re.MULTILINE))
+        run |= {"convex"} if "run pnpm -C convex run --silent drift" in scripts[0] else set()
+        # Where a base is known, `breaking` is among them; for `pr` there has to be a pull request.
+        assert run | {"breaking"} == {each["id"] for each in self.checks}
+
     @pytest.mark.service("jq")
     def test_reports_each_of_them(self, tmp_path: Path) -> None:
         report = step("Report all of them", "ci.yml")
