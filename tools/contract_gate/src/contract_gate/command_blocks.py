@@ -138,6 +138,11 @@ def _line_like(line: str) -> str:
     return re.sub(r"([━─])\1*", r"\1+", loose) + r"\n"
 
 
+def named(page: str) -> set[str]:
+    """Return the files that the marks of a page name."""
+    return {file for block in blocks(page) if block.mark is not None for file in block.mark.files}
+
+
 def check(pages: Mapping[str, str], files: Collection[str], scripts: Mapping[str, str]) -> Iterator[Finding]:
     """Find the command blocks that no mark tells of, and the marks that say what is not so.
 
@@ -167,7 +172,7 @@ def _unsaid(block: Block, mark: Mark, scripts: Mapping[str, str]) -> Iterator[st
         case Kind.RUN_BY if not mark.files:
             yield "name the file that runs the block: <!-- run by FILE -->"
         case Kind.RUN_BY:
-            told = [scripts[file] for file in mark.files if file in scripts]
+            told = ["" if file.endswith(".md") else scripts[file] for file in mark.files if file in scripts]
             for command in commands(block) if told else ():
                 if not any(command in text for text in told):
                     yield f"{mark.says} does not run `{command}`"
