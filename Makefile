@@ -13,7 +13,7 @@ dev: ## keep a gateway and a node up, and print URL, token and next commands
 test: ## everything; as root it installs and starts the services that tests need
 	@scripts/test.sh
 
-check: ## lint, types, layers: Python and TypeScript
+check: ## lint, types, layers: Python, TypeScript and the workflows
 	@scripts/check.sh
 
 contract: ## the gates: documents, generated files, the retirement of Redis; all of them always run

@@ -17,12 +17,17 @@ def decision(number: int) -> str:
     return f"# ADR-{number:04}: Retry for ever\n\nStatus: Accepted\n\n{sections}"
 
 
+def block(mark: str, text: str) -> str:
+    """Return a block of commands below its mark."""
+    return f"\n<!-- {mark} -->\n```bash\n{text}\n```\n"
+
+
 EXAMPLES: Examples = {
     "links": Example(
         appended(
             "README.md",
             "\n[a](docs/adr/README.md#decisions) [b](docs) [c](#small) [d](https://example.org/x) `[e](gone.md)`\n"
-            "\n```\n[f](gone.md)\n```\n\n# Small\n\n[g](#small-1) [h](README.md 'title') [j](/docs/adr)\n"
+            "\n```text\n[f](gone.md)\n```\n\n# Small\n\n[g](#small-1) [h](README.md 'title') [j](/docs/adr)\n"
             '\n<a id="here"></a> [i](#here)\n',
         ),
         {
@@ -36,6 +41,27 @@ EXAMPLES: Examples = {
                 "README.md", "[a](docs/adr/README.md#gone)\n"
             ),
             "the link #small-1 leads to no heading": appended("README.md", "[a](#small-1)\n"),
+        },
+    ),
+    "command-blocks": Example(
+        together(
+            written(".ci/run", "make check || exit 1\n"),
+            appended(
+                "README.md",
+                block("run by .ci/run", "make check # first")
+                + block("runnable: with pw.x", "pw.x")
+                + block("not run: it needs a cluster,\nand .ci/run has none", "sbatch job.sh")
+                + "\n```json\n{}\n```\n",
+            ),
+        ),
+        {
+            "mark the block": appended("README.md", "\n```bash\nmake check\n```\n"),
+            "name the block's language": appended("README.md", "\n```\nmake check\n```\n"),
+            "README.md does not run `make check`": appended("README.md", block("run by README.md", "make check")),
+            "the mark names .ci/run, which is not there": appended("README.md", block("run by .ci/run", "make check")),
+            "the mark names a/gone.py, which": appended("README.md", block("not run: see a/gone.py instead", "gone")),
+            "name the file that runs the block": appended("README.md", block("run by", "make check")),
+            "say why the block is not run": appended("README.md", block("not run: later", "make check")),
         },
     ),
     "decisions": Example(

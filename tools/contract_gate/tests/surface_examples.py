@@ -59,7 +59,7 @@ NEW_WORD = replaced(
 
 EXAMPLES: Examples = {
     "document-sections": Example(
-        replaced(EVENT, "For ever.", "```\nfor ever\n```"),
+        replaced(EVENT, "For ever.", "```text\nfor ever\n```"),
         {
             "Retry policy is missing": replaced(EVENT, RETRY, ""),
             "Notes is none of them": appended(EVENT, "\n## Notes\n\nMore.\n"),

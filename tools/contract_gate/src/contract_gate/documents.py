@@ -40,6 +40,10 @@ GATE.rule(
     "Each relative link of each page leads to a file of the repository, and to a heading of it.",
 )(page_rules.links)
 GATE.rule(
+    "command-blocks",
+    "Above each block of commands stands who runs it, or why nobody does.",
+)(page_rules.commands)
+GATE.rule(
     "decisions",
     "Each decision has a status, its sections, the next number, and its line in docs/adr/README.md.",
 )(page_rules.decisions)

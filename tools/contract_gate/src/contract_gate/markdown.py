@@ -63,6 +63,11 @@ class Part:
         return not any(line.text.strip() and (line.fenced or not _depth(line)) for line in self.lines)
 
     @property
+    def text(self) -> str:
+        """Return its lines as they were written."""
+        return "".join(f"{line.text}\n" for line in self.lines)
+
+    @property
     def prose(self) -> Iterator[Line]:
         """Yield the lines that are not code."""
         return (line for line in self.lines if not line.fenced)

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from contract_gate import command_blocks
 from contract_gate.comparing import DueRow, differences
 from contract_gate.markdown import Part
 from contract_gate.pages import Documents
@@ -34,6 +35,12 @@ def links(documents: Documents) -> Iterator[Finding]:
                 yield finding(f"the link {target} leads to no file of the repository", file, line)
             elif anchor and led_to in documents.pages and anchor not in documents.pages[led_to].anchors():
                 yield finding(f"the link {target} leads to no heading", file, line)
+
+
+def commands(documents: Documents) -> Iterator[Finding]:
+    """Find blocks of commands of which nobody knows whether they work."""
+    pages = {file: page.text for file, page in documents.pages.items()}
+    return command_blocks.check(pages, documents.files, documents.scripts)
 
 
 def _led_to(file: str, path: str) -> str:

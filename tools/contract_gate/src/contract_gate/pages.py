@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract_gate import markdown
+from contract_gate import command_blocks, markdown
 from contract_gate.field_tables import FieldRow, field_rows
 from contract_gate.markdown import Part
 from contract_gate.models import SOURCE, Contract, contract_in
@@ -32,6 +32,8 @@ class Documents:
     asked: frozenset[str]
     answered: frozenset[str]
     """Models that requests, and that answers, have in the OpenAPI document."""
+    scripts: Mapping[str, str]
+    """The files that command blocks are said to be run by, and their texts."""
 
     def surface(self, name: str) -> Part:
         """Return a surface's page."""
@@ -67,7 +69,9 @@ def read(repository: Repository) -> Documents:
     modules = {name: surface.modules for name, surface in plan.surfaces.items()}
     modules[SHARED] = tuple(_unclaimed(repository.root, modules))
     asked, answered = _directions(repository.text(OPENAPI)) if OPENAPI in files else (frozenset(), frozenset())
-    return Documents(files, pages, plan, contract_in(repository.root, modules), asked, answered)
+    named = {file for page in pages.values() for file in command_blocks.named(page.text)} & files
+    scripts = {file: repository.text(file) for file in sorted(named)}
+    return Documents(files, pages, plan, contract_in(repository.root, modules), asked, answered, scripts)
 
 
 def _unclaimed(root: Path, modules: Mapping[str, Iterable[str]]) -> list[str]:
