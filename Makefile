@@ -13,10 +13,10 @@ dev: ## keep a gateway and a node up, and print URL, token and next commands
 test: ## everything; as root it installs and starts the services that tests need
 	@scripts/test.sh
 
-check: ## lint, types, layers: Python and TypeScript
+check: ## lint, types, layers: Python, TypeScript and the workflows
 	@scripts/check.sh
 
-contract: ## the drift checks; all of them always run
+contract: ## the gates: documents, generated files, the retirement of Redis; all of them always run
 	@scripts/contract.sh
 
 bench: ## the limits, measured side by side in one run

@@ -33,6 +33,7 @@ SERVICES: dict[str, Callable[[], bool]] = {
     "mount": lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"),
     "rabbitmq": rabbitmq.is_here,
     "pnpm": lambda: shutil.which("pnpm") is not None,
+    "jq": lambda: shutil.which("jq") is not None,
 }
 
 
@@ -48,6 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("service"):
             if not SERVICES[mark.args[0]]():
                 item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]} is not here"))
+
+
+@pytest.fixture
+def is_here() -> Callable[[str], bool]:
+    """Tell whether a service is here; the test fails where it is not and is required."""
+
+    def asked(name: str) -> bool:
+        if REQUIRED and not SERVICES[name]():
+            pytest.fail(f"{name} is required and not here")
+        return SERVICES[name]()
+
+    return asked
 
 
 @pytest.fixture(autouse=True)

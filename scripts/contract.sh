@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# The drift checks, each independent of the others: all run, all report.
+# The gates that judge the tree as it is, each independent of the others: all run, all report.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/bootstrap.sh dev && scripts/node_tools.sh || exit 2
 . scripts/tools.sh
 failed=0
-echo '== OpenAPI against the code'
-PYTHONPATH=apps/api uv run --project apps/api python apps/api/scripts/export_openapi.py --check || failed=1
-echo '== API client against OpenAPI'
-if pnpm -C packages/api-client run generate && git diff --exit-code -- packages/api-client/src/generated/schema.ts; then
-    echo 'the client is the one that openapi.json generates'
+run() { printf '\n== %s\n' "$*"; "$@" || failed=1; }
+run contract-gate openapi
+run contract-gate client
+run pnpm -C convex run --silent drift
+run contract-gate docs
+run contract-gate retirement
+base=${CONTRACT_BASE:-origin/main}
+if [ -n "${CONTRACT_BASE:-}" ] || git rev-parse --verify --quiet "$base^{commit}" >/dev/null; then
+    run contract-gate breaking --base "$base"
 else
-    echo 'drift: commit the regenerated packages/api-client/src/generated/schema.ts' >&2
-    failed=1
+    printf '\n== contract-gate breaking: passed over, there is no %s here (CONTRACT_BASE names another)\n' "$base"
 fi
-echo '== Convex: generated code against the functions'
-pnpm -C convex run --silent drift || failed=1
 exit $failed

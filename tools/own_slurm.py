@@ -15,6 +15,7 @@ SERVICE = Path(__file__).parents[1] / "tests" / "services" / "slurm.sh"
 PROGRAMS = ("slurmctld", "slurmd")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 REMEMBERED_SECONDS = 300
+STARTED_SECONDS = 14.0  # after which a job that its node does not know is none that is just starting
 WAIT_SECONDS = 120.0  # the controller looks once a minute for jobs that it may forget
 
 
@@ -123,9 +124,31 @@ class OwnSlurm:
         wait_until(self._node_takes_jobs)
 
     def wait_for_end(self, job_id: str) -> None:
-        """Wait until the job neither waits nor runs any more; a node that is put out of service is taken back."""
+        """Wait until the job neither waits nor runs any more; a node that is put out of service is taken back.
+
+        A controller that was killed may take one that has ended for running until it asks the node again, half an hour
+        later: that is done sooner here.
+        """
         going_on = ("squeue", "-h", "-t", "PENDING,RUNNING,COMPLETING", "-o", "%i")
-        wait_until(lambda: self._node_takes_jobs() and job_id not in asked(*going_on).split())
+        ask_at = time.monotonic() + STARTED_SECONDS
+
+        def has_ended() -> bool:
+            nonlocal ask_at
+            if self._node_takes_jobs() and job_id not in asked(*going_on).split():
+                return True
+            if time.monotonic() > ask_at:
+                ask_at = time.monotonic() + STARTED_SECONDS
+                self._start_node_again()
+            return False
+
+        wait_until(has_ended)
+
+    def _start_node_again(self) -> None:
+        """Start slurmd again, which tells the controller what runs there; jobs go on."""
+        pid_file = self.folder / "slurmd.pid"
+        asked("kill", "-TERM", pid_file.read_text().strip())
+        wait_until(lambda: not pid_file.exists())
+        asked("slurmd", "-f", str(self.conf))
 
     def _node_takes_jobs(self) -> bool:
         state = asked("sinfo", "-h", "-p", "main", "-o", "%T")

@@ -1,9 +1,13 @@
-"""The drift checks: the plan's own commands, word for word, and each failing after a change by hand."""
+"""The drift checks: the plan's own commands, word for word, and each failing after a change by hand.
+
+``pytest -s -k transcript`` prints what a developer sees of both drifts and of what mends them.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,10 @@ SCHEMA = "packages/api-client/src/generated/schema.ts"
 EXPORT = "PYTHONPATH=apps/api uv run --project apps/api python apps/api/scripts/export_openapi.py"
 GENERATE = "pnpm -C packages/api-client run generate"
 CLIENT_DIFF = f"git diff --exit-code -- {SCHEMA}"
+REVIEW = "git diff -- packages/api-client/openapi/openapi.json packages/api-client/src/generated/schema.ts"
+CHANGE = f'sed -i \'s/description="vCPU"/description="Virtual processors"/\' {MODEL}'
+AUTHOR = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+SHOWN_LINES = 12
 
 pytestmark = [pytest.mark.service("pnpm"), pytest.mark.timeout(180)]
 
@@ -76,19 +84,42 @@ def test_the_openapi_check_writes_nothing(copy: Path) -> None:
     assert shell(f"git status --porcelain -- {OPENAPI}", copy).stdout == ""
 
 
-def test_a_changed_model_fails_the_openapi_check_with_the_remedy(copy: Path) -> None:
-    change_the_model(copy)
-    done = export(copy, "--check")
-    assert done.returncode == 1
-    assert "export_openapi.py" in done.stdout + done.stderr
+@dataclass
+class Transcript:
+    """A developer's terminal in the copy: each command is printed with the beginning of what it says and its status."""
+
+    folder: Path
+
+    def type(self, command: str) -> tuple[int, str]:
+        """Run a command; return its exit status and all that it says."""
+        done = shell(command, self.folder, **AUTHOR)
+        said = done.stdout + done.stderr
+        shown = said.splitlines()
+        rest = ["…"] if len(shown) > SHOWN_LINES else []
+        print("\n".join([f"\n$ {command}", *shown[:SHOWN_LINES], *rest, f"[exit status {done.returncode}]"]))
+        return done.returncode, said
+
+    def status(self, command: str) -> int:
+        """Run a command; return its exit status."""
+        return self.type(command)[0]
 
 
-def test_a_changed_model_then_exported_fails_the_client_check_until_it_is_generated(copy: Path) -> None:
-    change_the_model(copy)
-    assert export(copy).returncode == 0
-    assert export(copy, "--check").returncode == 0
-    assert shell(GENERATE, copy).returncode == 0
-    assert shell(CLIENT_DIFF, copy).returncode == 1
+def test_the_transcript_of_both_drifts_and_of_what_mends_them(copy: Path) -> None:
+    terminal = Transcript(copy)
+    assert terminal.status(f"{EXPORT} --check") == 0
+    assert terminal.status(CHANGE) == 0
+    drifted, remedy = terminal.type(f"{EXPORT} --check")
+    assert (drifted, EXPORT in remedy, GENERATE in remedy) == (1, True, True)
+    assert terminal.status(EXPORT) == 0
+    assert terminal.status(f"{EXPORT} --check") == 0
+
+    assert terminal.status(GENERATE) == 0
+    assert terminal.status(CLIENT_DIFF) == 1
+    _, difference = terminal.type(REVIEW)
+    assert {f"+++ b/{OPENAPI}", f"+++ b/{SCHEMA}"} <= set(difference.splitlines())
+    assert terminal.status("git commit --quiet --all --message 'Call processors virtual'") == 0
+    assert terminal.status(GENERATE) == 0
+    assert terminal.status(CLIENT_DIFF) == 0
 
 
 def test_a_client_changed_by_hand_fails_the_client_check(copy: Path) -> None:

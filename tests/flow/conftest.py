@@ -7,13 +7,15 @@ import pytest
 from local_stack import Gateway, Node, running
 from product import Product, Stack
 
+PSEUDOS = Path("/usr/share/espresso/pseudo")  # where Debian puts them
+
 
 def _stack(root: Path, scheduler: str) -> Iterator[Stack]:
     shared = root / "shared"
     shared.mkdir()
     gateway = Gateway(root / "gateway", root / "gateway.log")
     node = Node(root / f"node-{scheduler}", root / "node.log")
-    options = ["--scheduler", scheduler, "--input-prefix", shared.as_uri()]
+    options = ["--scheduler", scheduler, "--input-prefix", shared.as_uri(), "--input-prefix", PSEUDOS.as_uri()]
     with running(gateway, node, options=options) as node_id:
         yield Stack(gateway, node, Product(gateway.url, gateway.token(), node_id), shared)
 

@@ -1,52 +1,87 @@
-"""The documents' commands, run: a page's blocks in order, against a real gateway and node."""
+"""The documents' commands, run: a page's blocks in order, in a clean folder, against a real gateway and node."""
 
 import os
 import re
 import shlex
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from local_stack import BIN
+from page_reader import ROOT, given_by, reader
 from product import Stack
 
-ROOT = Path(__file__).parents[2]
-BIN = ROOT / ".venv" / "bin"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from contract_gate.command_blocks import Kind, blocks, transcript
+from contract_gate.repository import Repository
+
+PAGES = {name: blocks((ROOT / name).read_text()) for name in Repository(ROOT).tracked() if name.endswith(".md")}
 _OURS = {"slipway", "slipway-gateway", "slipway-node"}
 
 
-def blocks(page: Path, *kinds: str) -> list[tuple[str, str]]:
-    return [(kind, text) for kind, text in _BLOCK.findall(page.read_text()) if kind in kinds]
+def pages_to_run() -> list[str]:
+    return [name for name, found in PAGES.items() if any(is_runnable(block) for block in found)]
+
+
+def is_runnable(block) -> bool:
+    return block.mark is not None and block.mark.kind is Kind.RUNNABLE
+
+
+@pytest.fixture(scope="module")
+def given(stack: Stack) -> dict[str, str]:
+    return given_by(stack.gateway)
+
+
+def carried_out(page: str, folder: Path, given: dict[str, str], is_here: Callable[[str], bool]) -> list[str]:
+    """Carry out a page's runnable blocks; return what had to be left out."""
+    with reader(folder, given, is_here) as who:
+        for block in filter(is_runnable, blocks(page)):
+            who.carry_out(block)
+    return who.left_out
 
 
 def shown_commands() -> list[str]:
-    """Every command of ours in a transcript: what cannot be run here, since it serves or installs."""
-    lines = [line for page in PAGES for _, text in blocks(page, "console", "text") for line in text.splitlines()]
-    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    return sorted({command for command in commands if command.split()[0] in _OURS})
+    """Every command of ours in a transcript that is not run: it has to be one that there is."""
+    shown = [block for found in PAGES.values() for block in found if block.is_commands and not is_runnable(block)]
+    commands = {command for block in shown for command, _ in transcript(block.text)}
+    return sorted(command for command in commands if command.split()[0] in _OURS)
 
 
 @pytest.mark.service("aiida")
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash", "python")], ids=lambda page: page.name)
-def test_the_pages_commands_work(stack: Stack, page: Path, tmp_path: Path) -> None:
-    (tmp_path / "samples").symlink_to(ROOT / "samples")
-    path = f"{BIN}:{os.environ['PATH']}"
-    environment = {
-        **os.environ,
-        "PATH": path,
-        "HOME": str(tmp_path),
-        "SLIPWAY_URL": stack.gateway.url,
-        "SLIPWAY_TOKEN": stack.gateway.token(),
-    }
-    for kind, text in blocks(page, "bash", "python"):
-        runner = [sys.executable, "-c"] if kind == "python" else ["bash", "-euo", "pipefail", "-c"]
-        done = subprocess.run(
-            [*runner, text], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+@pytest.mark.parametrize("page", pages_to_run())
+def test_the_runnable_blocks_of_a_page_work(
+    given: dict[str, str], page: str, tmp_path: Path, is_here: Callable[[str], bool]
+) -> None:
+    left_out = carried_out((ROOT / page).read_text(), tmp_path, given, is_here)
+    if left_out:
+        pytest.skip(f"all of {page} but {'; '.join(left_out)}")
+
+
+@pytest.mark.service("aiida")
+class TestAReader:
+    def test_has_in_a_block_what_an_earlier_one_exported(self, given, tmp_path, is_here) -> None:
+        page = "<!-- runnable -->\n```console\n$ export A=1 B=2\n```\n<!-- runnable -->\n```bash\ntest $A$B = 12\n```\n"
+        assert carried_out(page, tmp_path, given, is_here) == []
+
+    @pytest.mark.parametrize(
+        ("page", "told"),
+        [
+            ("<!-- runnable -->\n```bash\ntrue\nls none | cat\n```\n", "ls: cannot access"),
+            ("<!-- runnable -->\n```python\nprint(nothing)\n```\n", "NameError"),
+            ("<!-- runnable -->\n```console\n$ echo one\ntwo\n```\n", "is shown with"),
+            ("<!-- runnable -->\n```console\n$ slipway-gateway serve --port many\n```\n", "many"),
+            ("<!-- runnable: at full moon -->\n```bash\ntrue\n```\n", "at full moon"),
+            ("<!-- runnable -->\n```haskell\nmain\n```\n", "haskell"),
+        ],
+    )
+    def test_finds_what_does_not_go_as_the_page_says(self, given, tmp_path, is_here, page, told) -> None:
+        with pytest.raises(AssertionError, match=told):
+            carried_out(page, tmp_path, given, is_here)
+
+    def test_leaves_out_what_this_machine_cannot_do_and_says_so(self, given, tmp_path) -> None:
+        page = "<!-- runnable: with pw.x -->\n```bash\nfalse\n```\n"
+        assert carried_out(page, tmp_path, given, lambda _: False) == ["line 2: pw.x is not here"]
 
 
 @pytest.mark.parametrize("command", shown_commands())

@@ -9,6 +9,8 @@ command -v slurmdbd >/dev/null && command -v mariadb-install-db >/dev/null && co
 command -v pw.x >/dev/null || missing+=(quantum-espresso quantum-espresso-data)
 [ -e /usr/share/espresso/pseudo/Si.pz-vbc.UPF ] || missing+=(quantum-espresso-data)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v jq >/dev/null || missing+=(jq)
+command -v sqlite3 >/dev/null || missing+=(sqlite3)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 [ ${#missing[@]} = 0 ] && exit 0

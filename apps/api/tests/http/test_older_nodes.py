@@ -1,4 +1,4 @@
-"""Emitters that send no Slipway-Contract header (docs/contracts/execution-event.md, older emitters)."""
+"""Nodes older than the gateway, and emitters without Slipway-Contract (docs/contracts/execution-event.md)."""
 
 from typing import Any
 
@@ -48,3 +48,17 @@ async def test_a_node_of_contract_1_has_to_name_its_events_as_agreed(world: Worl
     job = await world.taken()
     answer = await world.tell(job, "accepted", event_id="event-1")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_event")
+
+
+async def test_a_leased_command_tells_an_older_node_of_no_field_that_its_product_left_out(world: World) -> None:
+    sent = world.command()
+    await world.submit(sent)
+    (command,) = (await world.lease(world.nodes["lab"])).json()["commands"]
+    assert command["submit"] == sent
+
+
+async def test_a_leased_command_tells_what_its_product_set(world: World) -> None:
+    profile = {"queue_name": "default", "qos": "normal", "account": "chem"}
+    await world.submit(world.command(execution_profile=profile))
+    (command,) = (await world.lease(world.nodes["lab"])).json()["commands"]
+    assert command["submit"]["execution_profile"] == profile

@@ -54,7 +54,9 @@ async def lease_commands(request: Request, node: Node, management_node_id: NodeI
     """Lease commands, waiting for the first (long poll)."""
     wanted = await context.parsed(request, LeaseRequest)
     services = context.services_of(request)
-    return answer(await lease.lease(services.store, node, wanted, services.clock, services.stopping))
+    leased = await lease.lease(services.store, node, wanted, services.clock, services.stopping)
+    # A node is strict about a product's command: one from before a field would understand none that tells it as unset.
+    return answer(leased, unset=False)
 
 
 @router.post(

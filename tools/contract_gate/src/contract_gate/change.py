@@ -1,0 +1,184 @@
+"""What a pull request changes, as the rules of `contract-gate pr` judge it: read from git, the models and the plan."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from contract_gate.coverage import marked_in
+from contract_gate.criteria import Tree
+from contract_gate.description import Description, description_of
+from contract_gate.fields import Field, Schema, fields_of, models_of
+from contract_gate.meaning import code_differs, page_differs
+from contract_gate.models import SOURCE, Contract, contract_in
+from contract_gate.plan import PLAN, Lane, Plan, Surface, module_file, parsed, plan_in
+from contract_gate.repository import Repository
+from contract_gate.results import Results, results_in
+from contract_gate.rules import GateError
+from contract_gate.sor_map import MAP, Entry, SorMap, map_of
+
+
+class Changed(NamedTuple):
+    """A field that the change adds, removes, defines in another way or gives to another owner or writer."""
+
+    field: Field
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A pull request, and the tree that it makes."""
+
+    plan: Plan
+    tree: Tree
+    lanes: tuple[Lane, ...]
+    touched: Mapping[str, str]
+    """Surface, or the page of what all share → what of it is touched."""
+    surfaces: Mapping[str, Surface]
+    """Those of the plan, and those that it had before."""
+    fields: Mapping[Field, Schema]
+    former_fields: Mapping[Field, Schema]
+    changed: tuple[Changed, ...]
+    sor_map: SorMap
+    map_text: str
+    entries: Mapping[Field, Entry]
+    """The map's, and for a field that is removed the map's before the change."""
+    meaning: tuple[str, ...]
+    """What of the change is another meaning of the contract."""
+    description: Description
+    results: Results | None
+    results_file: str | None
+
+    def documents(self) -> Iterator[tuple[str, str]]:
+        """Yield the page of each surface that is touched, or of what all share, and what of it is touched."""
+        for name, what in self.touched.items():
+            yield self.surfaces[name].document if name in self.surfaces else name, what
+
+
+def change_since(repository: Repository, base: str, body: str, results: Path | None) -> Change:
+    """Read the change from where the tree and ``base`` part. Raises GateError where something cannot be read."""
+    commit = repository.merge_base(base)
+    plan, former_plan = plan_in(repository.root), _former_plan(repository, commit)
+    surfaces = {**(former_plan.surfaces if former_plan else {}), **plan.surfaces}
+    files = repository.changed_since(commit)
+    before, after = _contracts(repository, commit, surfaces, files)
+    former, fields = fields_of(before, _parts(surfaces)), fields_of(after, _parts(surfaces))
+    map_text = repository.text(MAP)
+    sor_map, former_map = map_of(map_text), _former_map(repository, commit)
+    former_entries = former_map.entries() if former_map else {}
+    changed = tuple(_changed(former, fields, former_entries, sor_map.entries()))
+    tracked = tuple(repository.tracked())
+    return Change(
+        plan=plan,
+        tree=Tree(repository.root, tracked, tuple(marked_in(repository.root, tracked))),
+        lanes=tuple(plan.lanes_of(files)),
+        touched=_touched(plan, surfaces, files, changed),
+        surfaces=surfaces,
+        fields=fields,
+        former_fields=former,
+        changed=changed,
+        sor_map=sor_map,
+        map_text=map_text,
+        entries={**former_entries, **sor_map.entries()},
+        meaning=tuple(_meaning(repository, commit, plan, changed, (before, after), files)),
+        description=description_of(body),
+        results=results_in(results) if results else None,
+        results_file=str(results) if results else None,
+    )
+
+
+def _contracts(
+    repository: Repository, commit: str, surfaces: Mapping[str, Surface], files: Sequence[str]
+) -> tuple[Contract, Contract]:
+    """Return what the models say before and after the change."""
+    modules = {name: surface.modules for name, surface in surfaces.items()}
+    after = contract_in(repository.root, modules)
+    if not any(file.startswith(f"{SOURCE}/") for file in files):
+        return after, after
+    with repository.laid_out(commit, SOURCE) as place:
+        try:
+            return contract_in(place, modules), after
+        except GateError as error:
+            raise GateError(f"at {commit[:12]}, {error.message}", error.file, error.line) from error
+
+
+def _changed(
+    former: Mapping[Field, Schema],
+    fields: Mapping[Field, Schema],
+    former_entries: Mapping[Field, Entry],
+    entries: Mapping[Field, Entry],
+) -> Iterator[Changed]:
+    for field in sorted(former.keys() | fields.keys()):
+        before, after = former_entries.get(field), entries.get(field)
+        if field not in former:
+            yield Changed(field, "is new")
+        elif field not in fields:
+            yield Changed(field, "is removed")
+        elif former[field] != fields[field]:
+            yield Changed(field, "is defined in another way")
+        elif before and after and (before.owner, before.writer) != (after.owner, after.writer):
+            yield Changed(field, "has another owner or writer")
+
+
+def _touched(
+    plan: Plan, surfaces: Mapping[str, Surface], files: Sequence[str], changed: Sequence[Changed]
+) -> dict[str, str]:
+    found = {name: each.touched_by(files) for name, each in surfaces.items()}
+    touched = {name: _and_more(those) for name, those in found.items() if those}
+    for each in changed:
+        touched.setdefault(each.field.surface, f"{each.field.name}, which {each.how}")
+    if plan.common and (shared := plan.common.touched_by(files)):
+        touched[plan.common.document] = _and_more(shared)
+    return touched
+
+
+def _meaning(
+    repository: Repository,
+    commit: str,
+    plan: Plan,
+    changed: Sequence[Changed],
+    contracts: tuple[Contract, Contract],
+    files: Sequence[str],
+) -> Iterator[str]:
+    """Yield what of the change is another meaning of the contract."""
+    for each in changed:
+        yield f"{each.field.name} {each.how}"
+    former, models = (models_of(each, plan.parts) for each in contracts)
+    for key in sorted(former.keys() & models.keys()):
+        if former[key] != models[key]:
+            yield f"{key[1]} as a whole is defined in another way"
+    pages = {each.document for each in plan.documented}
+    modules = {module_file(module) for module in plan.meaning}
+    for file in files:
+        if file not in pages | modules:
+            continue
+        differs = page_differs if file in pages else code_differs
+        after = repository.text(file) if (repository.root / file).is_file() else None
+        if differs(repository.text_at(commit, file), after):
+            yield f"{file} says another thing"
+
+
+def _former_plan(repository: Repository, commit: str) -> Plan | None:
+    """Return the plan before the change; None where there was none that can be read today."""
+    text = repository.text_at(commit, PLAN)
+    try:
+        return None if text is None else parsed(text, PLAN, Plan)
+    except GateError:
+        return None
+
+
+def _former_map(repository: Repository, commit: str) -> SorMap | None:
+    """Return the map before the change; None where there was none that can be read today."""
+    text = repository.text_at(commit, MAP)
+    try:
+        return None if text is None else map_of(text)
+    except GateError:
+        return None
+
+
+def _parts(surfaces: Mapping[str, Surface]) -> frozenset[str]:
+    return frozenset(part for surface in surfaces.values() for part in surface.parts)
+
+
+def _and_more(files: Sequence[str]) -> str:
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"

@@ -1,0 +1,246 @@
+"""Finds Redis and task queues in sources, settings, compose files, workflows and documents. Pure.
+
+Each finder yields line and name of what it finds (docs/contracts/redis-rq-retirement-boundary.md).
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from contract_gate.markdown import Line, Part, Table
+from contract_gate.rules import GateError
+
+Found = Iterator[tuple[int, str]]
+
+RETIRED = frozenset({"redis", "rq", "celery", "dramatiq", "arq"})
+KIN = frozenset({"hiredis", "aioredis", "fakeredis", "ioredis", "valkey", "keydb", "bullmq"})
+"""The same things under another name, in Python, in JavaScript and among images."""
+_KIN_PACKAGES = frozenset({"bull", "bee-queue"})
+"""Names that say it of a package alone; elsewhere they are words."""
+
+_MENTION = re.compile("|".join(sorted(RETIRED | KIN | _KIN_PACKAGES)), re.IGNORECASE)
+_WORD = re.compile(r"[a-z]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def mentioned(text: str) -> bool:
+    """Tell whether a text can have anything to find at all; most have not, and need not be taken apart."""
+    return _MENTION.search(text) is not None
+
+
+def names_a_retired(text: str) -> bool:
+    """Tell whether one of the words of ``text`` is a retired thing: ``REDIS_URL``, ``rqQueue``, but not ``parquet``."""
+    return any(word in RETIRED | KIN for word in _WORD.findall(_CAMEL.sub(" ", text).lower()))
+
+
+def is_retired_package(name: str) -> bool:
+    """Tell whether a package of either registry is a retired one: ``redis``, ``@redis/client``, ``types-redis``."""
+    folded = name.lower().replace("_", "-")
+    if folded.startswith("."):
+        return False  # a file beside the source
+    return folded in _KIN_PACKAGES or names_a_retired(folded)
+
+
+_DYNAMIC_IMPORTS = frozenset({"import_module", "__import__", "importorskip", "find_spec"})
+
+
+def in_python_imports(tree: ast.AST) -> Found:
+    """Yield the retired modules that a Python source imports, by a statement or by a literal name."""
+    for node in ast.walk(tree):
+        for name in _imported(node):
+            if is_retired_package(name.partition(".")[0]):
+                yield getattr(node, "lineno", 1), name
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module] if node.module and not node.level else []
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        called = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
+        return [str(node.args[0].value)] if called in _DYNAMIC_IMPORTS else []
+    return []
+
+
+_ENVIRONMENT_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
+
+
+def in_python_settings(tree: ast.AST) -> Found:
+    """Yield the names in a Python source that a setting could have: fields, arguments, environment names."""
+    prose = {id(text) for node in ast.walk(tree) for text in _docstring(node)}
+    for node in ast.walk(tree):
+        for name in _settable(node) if id(node) not in prose else ():
+            if names_a_retired(name):
+                yield getattr(node, "lineno", 1), name
+
+
+def _docstring(node: ast.AST) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        yield node.value
+
+
+def _settable(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        return [node.attr]
+    if isinstance(node, ast.arg | ast.keyword):
+        return [node.arg] if node.arg else []
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value] if node.value.isupper() and node.value.isidentifier() else environment_names(node.value)
+    return []
+
+
+def environment_names(text: str) -> list[str]:
+    """Return what looks like the name of an environment variable."""
+    return _ENVIRONMENT_NAME.findall(text)
+
+
+def in_configuration(text: str) -> Found:
+    """Yield the retired names among the environment variables and the keys that a script or configuration has."""
+    for number, line in enumerate(text.splitlines(), 1):
+        assigned = _ASSIGNED.match(line)
+        names = environment_names(line) + ([assigned[1]] if assigned else [])
+        yield from ((number, name) for name in dict.fromkeys(names) if names_a_retired(name))
+
+
+_JS_TOKEN = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[\w$]+|[^\s]""", re.DOTALL
+)
+_JS_IMPORTS = frozenset({"from", "import", "require"})
+
+
+def _js_tokens(source: str) -> list[tuple[int, str]]:
+    """Return line and text of the tokens of TypeScript or JavaScript, without comments; a string is one token."""
+    found = []
+    line, at = 1, 0
+    for match in _JS_TOKEN.finditer(source):
+        line, at = line + source.count("\n", at, match.start()), match.start()
+        if not match[0].startswith(("//", "/*")):
+            found.append((line, match[0]))
+    return found
+
+
+def in_javascript_imports(source: str) -> Found:
+    """Yield the retired packages that a TypeScript or JavaScript source imports."""
+    tokens = _js_tokens(source)
+    for at, (line, token) in enumerate(tokens):
+        before = [text for _, text in tokens[max(at - 2, 0) : at]]
+        told = before[-1:] if before[-1:] != ["("] else before[:1]
+        if token[0] in "\"'`" and told and told[0] in _JS_IMPORTS and is_retired_package(token[1:-1]):
+            yield line, token[1:-1]
+
+
+def in_javascript_settings(source: str) -> Found:
+    """Yield the names in a TypeScript or JavaScript source that a setting could have."""
+    tokens = _js_tokens(source)
+    following = [text for _, text in tokens[1:]] + [""]
+    for (line, token), after in zip(tokens, following, strict=True):
+        names = environment_names(token) if token[0] in "\"'`" or token.isupper() else []
+        if after in {":", "=", "?"} and token.isidentifier():
+            names.append(token)
+        yield from ((line, name) for name in dict.fromkeys(names) if names_a_retired(name))
+
+
+def in_compose_file(text: str, file: str) -> Found:
+    """Yield the services of a compose file that are, run or build a retired thing."""
+    for name, spec in mapping(parsed_yaml(text, file).get("services")).items():
+        if names_a_retired(f"{name} {spec}"):
+            yield line_of(text, f"{name}:"), str(name)
+
+
+def in_workflow(text: str, file: str) -> Found:
+    """Yield the services that a workflow's jobs have, and the words of its steps, that are a retired thing."""
+    for job in mapping(parsed_yaml(text, file).get("jobs")).values():
+        for name, spec in mapping(mapping(job).get("services")).items():
+            if names_a_retired(f"{name} {spec}"):
+                yield line_of(text, f"{name}:"), str(name)
+        steps = mapping(job).get("steps")
+        for step in steps if isinstance(steps, list) else []:
+            done = f"{mapping(step).get('uses', '')}\n{mapping(step).get('run', '')}"
+            for _, word in in_commands(done):
+                yield line_of(text, word), word
+
+
+_COMMAND_WORD = re.compile(r"[\w@./:-]+")
+
+
+def in_commands(text: str) -> Found:
+    """Yield the words of commands, or of what builds an image, that are a retired thing; comments do not count."""
+    for number, line in enumerate(text.splitlines(), 1):
+        command = re.sub(r"(^|\s)#.*", "", line)
+        words = (word for word in _COMMAND_WORD.findall(command) if not word.isupper())  # those are settings
+        yield from ((number, word) for word in words if names_a_retired(word))
+
+
+def in_owners(page: Part) -> Found:
+    """Yield the cells of a page's tables that name a retired thing as an owner, as a writer or as where it is kept."""
+    for table in page.tables():
+        owning = "owner" in table.columns
+        for row in table.rows:
+            for column in ("owner", "writer", "kept in") if owning else ():
+                if names_a_retired(row[column]):
+                    yield row.line, row[column].replace("`", "")
+
+
+_NEVER = "never"
+_LINK_TO_BOUNDARY = re.compile(r"\[[^\]]*\]\([^)]*redis-rq-retirement-boundary\.md[^)]*\)")
+
+
+def in_what_is_told(page: Part) -> Found:
+    """Yield the words of a page that speak of a retired thing, but for links to the boundary and `never` columns."""
+    tabled = {line: table for table in page.tables() for line in (row.line for row in table.rows)}
+    owning = {line for line, _ in in_owners(page)}
+    for line in page.lines:
+        for word in _words_told(line, tabled.get(line.number)) if line.number not in owning else ():
+            if names_a_retired(word):
+                yield line.number, word.strip("`.,:;()")
+
+
+def _words_told(line: Line, table: Table | None) -> list[str]:
+    if table is None:
+        return _LINK_TO_BOUNDARY.sub("", line.text).split()
+    (row,) = (row for row in table.rows if row.line == line.number)
+    told = " ".join(cell for column, cell in row.cells.items() if column != _NEVER)
+    return _LINK_TO_BOUNDARY.sub("", told).split()
+
+
+def in_values(part: Any) -> Iterator[str]:
+    """Yield the texts within parsed TOML that name a retired thing."""
+    if isinstance(part, str):
+        if names_a_retired(part):
+            yield part
+    elif isinstance(part, dict):
+        for value in part.values():
+            yield from in_values(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from in_values(value)
+
+
+_LOADER: Callable[[str], Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def parsed_yaml(text: str, file: str) -> Mapping[Any, Any]:
+    """Return a YAML file's mapping. Raises GateError where it is no YAML."""
+    try:
+        return mapping(yaml.load(text, Loader=_LOADER))  # type: ignore[arg-type]  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or "it cannot be read"
+        raise GateError(f"it is no YAML: {said}", file, mark.line + 1 if mark else None) from error
+
+
+def mapping(part: object) -> Mapping[Any, Any]:
+    """Return a part of what was parsed where it is a mapping, else an empty one: there is nothing to find in it."""
+    return part if isinstance(part, dict) else {}
+
+
+def line_of(text: str, part: str) -> int:
+    """Return the first line that has ``part``, the first of all where none has."""
+    return next((number for number, line in enumerate(text.splitlines(), 1) if part in line), 1)

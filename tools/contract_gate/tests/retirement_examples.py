@@ -1,0 +1,176 @@
+"""Examples of the gate `retirement`, which are judged as of TODAY."""
+
+from datetime import date
+
+from rule_examples import Example, Examples, appended, replaced, together, written
+
+TODAY = date(2026, 1, 31)
+BOUNDARY = "docs/contracts/redis-rq-retirement-boundary.md"
+SUBMIT = "docs/contracts/submit-job-command.md"
+WORKFLOW = ".github/workflows/ci.yml"
+GATEWAY = "apps/api/src/slipway_gateway"
+
+
+def excused(what: str, owner: str = "ops", reason: str = "old", expiry: str = "2026-01-31", issue: str = "#7"):
+    """Return the change that writes an exception down."""
+    return appended(BOUNDARY, f"| {what} | {owner} | {reason} | {expiry} | {issue} |\n")
+
+
+def locked(name: str):
+    """Return the change that has uv.lock resolve a package."""
+    return appended("uv.lock", f'\n[[package]]\nname = "{name}"\nversion = "1"\n')
+
+
+NEW_PACKAGE = replaced("pyproject.toml", "root_packages = [", 'root_packages = ["slipway", ')
+
+EXAMPLES: Examples = {
+    "retired-in-lock-files": Example(
+        together(locked("redis"), excused("`uv.lock: redis`"), locked("sharq")),
+        {
+            "it resolves `redis`": locked("redis"),
+            "name `uv.lock: celery-types` among the exceptions": locked("celery-types"),
+            "it resolves `hiredis`": together(locked("redis"), excused("`uv.lock: redis`"), locked("hiredis")),
+            "it resolves `django-rq`": written("poetry.lock", '[[package]]\nname = "django-rq"\n'),
+            "it resolves `arq`": written("apps/x/requirements-dev.txt", "httpx>=1\narq[watch]==0.26 # soon\n"),
+            "it resolves `@redis/client`": appended("pnpm-lock.yaml", "  '@redis/client@5.0.0(x@1.0.0)': {}\n"),
+            "it resolves `ioredis`": written(
+                "package-lock.json", '{"packages": {"": {}, "node_modules/a/node_modules/ioredis": {"version": "5"}}}\n'
+            ),
+            "it resolves `bull`": written("package-lock.json", '{"packages": {"node_modules/q": {"name": "bull"}}}\n'),
+            "it resolves `bullmq`": written(
+                "package-lock.json", '{"dependencies": {"a": {"dependencies": {"bullmq": {"version": "5"}}}}}\n'
+            ),
+            "it resolves `bee-queue`": written(
+                "yarn.lock", '# yarn lockfile v1\n\nbee-queue@^1, "bee-queue@^1.4":\n  version "1"\n'
+            ),
+            "it resolves `redis-om`": written("yarn.lock", '"cache@npm:redis-om@^4":\n  version: 4\n'),
+        },
+    ),
+    "retired-in-imports": Example(
+        together(
+            written(f"{GATEWAY}/a.py", "# import redis\nfrom .rq import x\nimport requests\ny = 'import redis'\n"),
+            written(
+                "apps/web/a.ts",
+                "// import 'redis'\n/* require('bull') */ import x from './redis'\nconst y = 'from \"rq\"'\n",
+            ),
+        ),
+        {
+            f"name `{GATEWAY}/a.py: redis.asyncio` among": written(
+                f"{GATEWAY}/a.py", "import redis.asyncio as store\n"
+            ),
+            "it imports `rq`": written(f"{GATEWAY}/a.py", "from rq import Queue\n"),
+            "it imports `celery.app`": written("samples/a.py", "def late():\n    from celery.app import task\n"),
+            "it imports `arq.worker`": written(
+                "tests/a.py", "import importlib\nimportlib.import_module('arq.worker')\n"
+            ),
+            "it imports `dramatiq`": written(f"{GATEWAY}/a.py", "__import__('dramatiq')\n"),
+            "it imports `redis`": written("apps/web/a.ts", 'import {\n  createClient,\n} from "redis";\n'),
+            "it imports `ioredis`": written("apps/web/a.tsx", "import 'ioredis'\n"),
+            "it imports `bull`": written("convex/a.cjs", 'const q = require("bull")\n'),
+            "it imports `@redis/client`": written("convex/a.mjs", "const c = await import('@redis/client')\n"),
+        },
+    ),
+    "retired-in-settings": Example(
+        together(
+            written(f"{GATEWAY}/a.py", '"""No REDIS_URL here."""\n\nparquet_path = 1\nREQUIRE = "REQUIRE_SERVICES"\n'),
+            written(f"{GATEWAY}/tests/test_a.py", "def test_it_is_refused():\n    assert refused('REDIS_URL')\n"),
+            written("settings.toml", 'what = "Redis/RQ: it is gone"\n'),
+            written("apps/web/a.ts", "// REDIS_URL\nconst marquee = 1\n"),
+        ),
+        {
+            "it has a setting `redis_url`": written(f"{GATEWAY}/a.py", "class Settings:\n    redis_url: str\n"),
+            "it has a setting `rq_queue`": written(f"{GATEWAY}/a.py", "def connect(rq_queue): ...\n"),
+            "it has a setting `arq_workers`": written(f"{GATEWAY}/a.py", "Settings(arq_workers=2)\n"),
+            "it has a setting `redis_pool`": written(f"{GATEWAY}/a.py", "self.redis_pool = None\n"),
+            "it has a setting `SLIPWAY_CELERY_BROKER`": written(
+                f"{GATEWAY}/a.py", "import os\n\nos.environ['SLIPWAY_CELERY_BROKER']\n"
+            ),
+            "it has a setting `REDIS`": written(f"{GATEWAY}/a.py", "import os\n\nos.environ['REDIS']\n"),
+            "it has a setting `REDIS_URL`": written("apps/web/a.ts", "const url = process.env.REDIS_URL\n"),
+            "it has a setting `VITE_REDIS_URL`": written("apps/web/a.ts", "const url = env['VITE_REDIS_URL']\n"),
+            "it has a setting `redisUrl`": written("apps/web/a.ts", "interface Settings {\n  redisUrl?: string\n}\n"),
+            "it has a setting `CELERY_BROKER_URL`": appended(
+                WORKFLOW, "    env:\n      CELERY_BROKER_URL: amqp://broker\n"
+            ),
+            "it has a setting `redis_host`": written("settings.toml", 'redis_host = "h"\n'),
+            "it has a setting `RQ_QUEUE`": written("deploy/prod.env", "RQ_QUEUE=jobs\n"),
+        },
+    ),
+    "retired-in-compose-files": Example(
+        appended("compose.yaml", "  marquee:\n    image: example/marquee:1\n"),
+        {
+            "its service `redis` is a retired thing": appended("compose.yaml", "  redis:\n    build: .\n"),
+            "its service `cache` is a retired thing": appended(
+                "compose.yaml", "  cache:\n    image: valkey/valkey:8\n"
+            ),
+            "its service `work` is a retired thing": written(
+                "deploy/docker-compose.dev.yml", "services:\n  work:\n    command: rq worker\n"
+            ),
+        },
+    ),
+    "retired-in-workflows": Example(
+        together(
+            appended(WORKFLOW, "      - name: Redis is gone\n        run: echo marquee # and no redis-server\n"),
+            written("scripts/a.sh", "# redis is not started\necho parquet\n"),
+        ),
+        {
+            "it runs or installs `store`": replaced(WORKFLOW, "postgres:18", "redis:7"),
+            "it runs or installs `redis-server`": appended(WORKFLOW, "      - run: apt-get install -y redis-server\n"),
+            "it runs or installs `supercharge/redis-github-action@1`": appended(
+                WORKFLOW, "      - uses: supercharge/redis-github-action@1\n"
+            ),
+            "it runs or installs `rq`": written("scripts/a.sh", "rq worker jobs &\n"),
+            "it runs or installs `redis:7`": written("Dockerfile", "FROM redis:7\n"),
+        },
+    ),
+    "retired-as-owner": Example(
+        together(
+            replaced(SUBMIT, "Repeating is safe.", "See the [Redis/RQ boundary](redis-rq-retirement-boundary.md)."),
+            written("docs/a.md", "# A\n\n| fact | owner instead |\n| --- | --- |\n| the Redis lock | nobody |\n"),
+            appended("docs/adr/0004-runtime-contract-boundary.md", "\nNo Redis: a second place.\n"),
+            appended("README.md", "\n| what | never |\n| --- | --- |\n| the gateway | Redis or RQ |\n"),
+        ),
+        {
+            "it presents `the Redis cache` as": written(
+                "docs/a.md", "# A\n\n| what | owner |\n| --- | --- |\n| locks | the Redis cache |\n"
+            ),
+            "it presents `submission record, cached in redis` as": replaced(
+                SUBMIT,
+                "| `labels` | Product SoR | product | submission record |",
+                "| `labels` | Product SoR | product | submission record, cached in redis |",
+            ),
+            "it presents `Celery` as": written(
+                "docs/contracts/sor-map.toml", '[job_id]\nowner = "Celery"\nwriter = "product"\n'
+            ),
+            "it presents `RQ` as": replaced(SUBMIT, "Repeating is safe.", "RQ repeats it."),
+            "it presents `redis` as": written("docs/how-to/gateway.md", "# Gateway\n\n```\ndocker run redis\n```\n"),
+            "it presents `Redis` as": appended("README.md", "\n| part | runs on |\n| --- | --- |\n| locks | Redis |\n"),
+        },
+    ),
+    "retirement-exceptions": Example(
+        together(locked("redis"), excused("`uv.lock: redis`", expiry="2026-01-31", issue="https://example.org/7")),
+        {
+            "it has expired on 2026-01-30": excused("`uv.lock: redis`", expiry="2026-01-30"),
+            "'soon' is no date, as in 2026-01-31": excused("`uv.lock: redis`", expiry="soon"),
+            "owner is empty": excused("`uv.lock: redis`", owner=""),
+            "reason is empty": excused("`uv.lock: redis`", reason=""),
+            "removal issue is empty": excused("`uv.lock: redis`", issue=""),
+            "'later' is no issue, as in #12": excused("`uv.lock: redis`", issue="later"),
+            "what is to be a file and a name": excused("redis"),
+            "exception of nothing: what is empty": excused(""),
+            "it names nothing that is there: take it out": excused("`uv.lock: redis`"),
+            "one table is due under Exceptions": replaced(BOUNDARY, "| what | owner |", "| thing | owner |"),
+        },
+    ),
+    "retired-forbidden": Example(
+        together(
+            NEW_PACKAGE,
+            replaced("pyproject.toml", "source_modules = [", 'source_modules = ["slipway", '),
+        ),
+        {
+            "forbids slipway to import arq, celery, dramatiq, redis, rq": NEW_PACKAGE,
+            "forbids slipway_contracts to import arq": replaced("pyproject.toml", '"redis", "rq", ', ""),
+            "no packages": replaced("pyproject.toml", "root_packages", "roots"),
+        },
+    ),
+}

@@ -1,0 +1,215 @@
+"""The rules of `contract-gate status`: of each a state that holds, and some that fall short by it alone."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rule_examples import Example, Examples, failing, passing
+from small_repository import FILES, SmallRepository
+from small_rollout import PLAN, ROLLOUT
+
+from contract_gate import cli
+from contract_gate.status import GATE, State, state_of
+
+MAP = "docs/contracts/sor-map.toml"
+PAGE = "docs/contracts/submit-job-command.md"
+ADR = "docs/adr/0004-runtime-contract-boundary.md"
+MODELS = "packages/contracts/src/slipway_contracts/submit_job_command.py"
+HEADER = "\n\n| field | owner | writer | readers |\n| --- | --- | --- | --- |\n"
+ROW = "| SubmitJobCommand.priority | Product SoR | product | gateway |\n"
+# Without the decision among the criteria, so that it is told by its own rule alone.
+OTHER_PLAN = PLAN.replace('evidence = "accepted"', 'evidence = "present"')
+
+
+@dataclass(slots=True)
+class Rollout:
+    """A repository, and the open pull requests of it."""
+
+    small: SmallRepository
+    open: list[dict[str, Any]] = field(default_factory=list)
+
+    def opens(
+        self, rows: str = "", *, body: str = f"{PAGE} {ADR}", files: tuple[str, ...] = (MODELS, MAP), labels=()
+    ) -> None:
+        """Open a pull request as the export tells it."""
+        self.open.append(
+            {
+                "number": len(self.open) + 1,
+                "title": "Change it",
+                "body": body + (HEADER + rows if rows else ""),
+                "files": [{"path": file, "additions": 1, "deletions": 0} for file in files],
+                "labels": [{"id": "x", "name": name, "color": "ffffff"} for name in labels],
+            }
+        )
+
+    def exported(self) -> Path:
+        file = self.small.root.parent / "prs.json"
+        file.write_text(json.dumps(self.open))
+        return file
+
+
+def judged(state: State, *without: str) -> list[tuple[str, str]]:
+    return [(each.rule, each.message) for each in GATE.judge(state, without=frozenset(without)).findings]
+
+
+Edit = Callable[[Rollout], object]
+
+
+def opens(*rows: str, **others: Any) -> Edit:
+    """Return what opens a pull request for each of ``rows``."""
+    return lambda rollout: [rollout.opens(each, **others) for each in rows or ("",)]
+
+
+EXAMPLES: Examples = {
+    "adr-accepted": Example(
+        lambda rollout: rollout.small.append(ADR, "\nStatus: it was Proposed once.\n"),
+        {
+            "Status: Proposed": lambda rollout: rollout.small.replace(ADR, "Accepted", "Proposed"),
+            "it has no status": lambda rollout: rollout.small.replace(ADR, "Status: ", "It is "),
+        },
+    ),
+    "adr-linked-by-prs": Example(
+        opens(body="Say more.", files=("README.md",)),
+        {
+            f"#1 (Change it) does not refer to {ADR}": opens(body=PAGE),
+            "#1 (Change it) does not": opens(
+                body="docs/contracts/README.md", files=("README.md",), labels=("lane: C",)
+            ),
+        },
+    ),
+    "contracts-referenced-by-prs": Example(
+        opens(body=f"docs/contracts/README.md {ADR}", files=("apps/node/x.py",), labels=("lane C", "bug")),
+        {
+            f"#1 (Change it) does not refer to {PAGE}": opens(body=ADR),
+            "does not refer to docs/contracts/README.md": opens(
+                body=ADR, files=("apps/node/x.py",), labels=("Lane/C",)
+            ),
+        },
+    ),
+    "no-ambiguous-owner": Example(
+        opens(ROW, ROW.replace("priority", "labels"), "| ExecutionEvent.state | Execution SoR | node | gateway |\n"),
+        {
+            "#1: SubmitJobCommand.labels is Product SoR's, written by node; in docs/contracts/sor-map.toml": opens(
+                "| SubmitJobCommand.labels | Product SoR | node | gateway |\n", files=(MODELS,)
+            ),
+            "#1: SubmitJobCommand.priority is not in docs/contracts/sor-map.toml": opens(ROW, files=(MODELS,)),
+            "#1: SubmitJobCommand.priority is given to Redis, which is no owner": opens(
+                ROW.replace("Product SoR", "Redis")
+            ),
+            "#1: SubmitJobCommand.priority is written by (nobody)": opens(ROW.replace("| product |", "| |")),
+            "#1 has two rows for SubmitJobCommand.priority": opens(ROW + ROW.replace("| product |", "| node |")),
+            "#1 and #2: SubmitJobCommand.priority is Product SoR's, written by product, and in transit's": opens(
+                ROW, ROW.replace("Product SoR", "in transit")
+            ),
+            "#1 and #2 both change who owns or writes SubmitJobCommand.priority": opens(ROW, ROW),
+            "SubmitJobCommand.urgency is no field of submit-job-command's models": lambda rollout: (
+                rollout.small.replace(
+                    MAP, "labels =", 'urgency = { owner = "in transit", writer = "node", readers = ["node"] }\nlabels ='
+                )
+            ),
+        },
+    ),
+    "lanes-hold": Example(
+        lambda rollout: rollout.small.write("apps/node/tests/test_more.py", "def test_more():\n    assert True\n"),
+        {
+            "lane C: The node's test is there: there is no test test_it_runs": lambda rollout: rollout.small.remove(
+                "apps/node/tests/test_node.py"
+            ),
+            "lane C: The node's test is there: test_it_runs is skipped or expected to fail": lambda rollout: (
+                rollout.small.replace(
+                    "apps/node/tests/test_node.py", "def ", "import pytest\n\n@pytest.mark.xfail\ndef "
+                )
+            ),
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    files = {**FILES, **ROLLOUT, "docs/process/rollout.toml": OTHER_PLAN}
+    return SmallRepository.made_in(tmp_path_factory.mktemp("template"), files)
+
+
+@pytest.fixture
+def rollout(template, tmp_path):
+    return Rollout(SmallRepository(Path(shutil.copytree(template.root, tmp_path / "small"))))
+
+
+def read(rollout: Rollout) -> State:
+    return state_of(rollout.small.repository, rollout.exported())
+
+
+def test_every_rule_has_an_example():
+    assert list(EXAMPLES) == [rule.name for rule in GATE.rules]
+
+
+@pytest.mark.parametrize("edit", passing(EXAMPLES))
+def test_a_rule_lets_pass(rollout, edit):
+    edit(rollout)
+    assert judged(read(rollout)) == []
+
+
+@pytest.mark.parametrize(("rule", "said", "edit"), failing(EXAMPLES))
+def test_a_state_falls_short_by_one_rule_alone_and_holds_without_it(rollout, rule, said, edit):
+    edit(rollout)
+    state = read(rollout)
+    found = judged(state)
+    assert {name for name, _ in found} == {rule}
+    assert said in "\n".join(message for _, message in found)
+    assert judged(state, rule) == []
+
+
+def test_what_holds_is_told_with_what_shows_it(rollout, capsys):
+    rollout.opens(ROW)
+    arguments = ("status", "--tree", str(rollout.small.root))
+    assert cli.run([*arguments, "--prs", str(rollout.exported())]) == 0
+    told = capsys.readouterr().out
+    assert f"- {ADR}:3: Status: Accepted  [adr-accepted]" in told
+    assert f"- #1 (Change it) refers to {ADR}  [adr-linked-by-prs]" in told
+    assert f"- {MAP}: 11 fields, each with one owner and one writer  [no-ambiguous-owner]" in told
+    assert '1 test marked tenant_boundary("submit-job-command"), as test_a_tenant_cannot_submit_for_another' in told
+    assert told.endswith("contract-gate status: 5 rules hold\n")
+    assert cli.run(arguments) == 0
+    assert "not judged: no list of open pull requests was given (--prs FILE)" in capsys.readouterr().out
+    assert cli.run([*arguments, "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["evidence"]) > 5
+
+
+def test_the_command_that_the_rollouts_page_gives_judges(rollout, monkeypatch, capsys):
+    command = "contract-gate status --prs prs.json"
+    monkeypatch.chdir(rollout.small.root)
+    shutil.copy(rollout.exported(), "prs.json")
+    assert cli.run(command.split()[1:]) == 0
+    assert "0 of 0 open pull requests carry the contract out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "it is no list of pull requests: the whole: Invalid JSON: EOF while parsing"),
+        ('{"number": 1}', "it is no list of pull requests: the whole: Input should be a valid array"),
+        ('[{"number": 1, "files": []}]', "it is no list of pull requests: 0.title: Field required"),
+        ('[{"number": 1, "title": "x", "files": [{"name": "x"}]}]', "0.files.0.path: Field required"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_an_export_that_is_none_is_one_line(rollout, capsys, content, told):
+    file = rollout.small.root.parent / "prs.json"
+    if content is not None:
+        file.write_text(content)
+    assert cli.run(["status", "--prs", str(file), "--tree", str(rollout.small.root)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"contract-gate status: {file}: " in err
+    assert told in err
+
+
+def test_a_description_that_was_never_written_is_empty(rollout):
+    rollout.opens()
+    rollout.open[0]["body"] = None
+    assert {rule for rule, _ in judged(read(rollout))} == {"adr-linked-by-prs", "contracts-referenced-by-prs"}
