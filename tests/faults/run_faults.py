@@ -1,13 +1,15 @@
 """Run the matrix of faults on real Slurm and AiiDA, again and again in random orders; write docs/reliability.md.
 
 usage: make faults ARGS="[--runs N] [--minutes M] [--seed S] [--at-once K] [--only WORDS] [--rabbitmq] [--no-write]"
+                        [--add-to FILE]
        make faults ARGS="--side-by-side [--runs N] [--no-write]"
 
 N is how many runs in all: each case is run once before one is run again (each once, where N is not given). After M
 minutes none is begun any more. S gives the order (0). K stacks, each with a Slurm of its own, share them (1). WORDS
-take the cases whose name has them, and write nothing. --rabbitmq is for AiiDA on RabbitMQ, in a table of its own. Exit
-status 1 where one went wrong. Side by side, each protection of a job is taken out, and the fault that it is there for
-is run N times (2) with it and without. Needs root, for Slurm.
+take the cases whose name has them, and write nothing. --rabbitmq is for AiiDA on RabbitMQ, in a table of its own. FILE
+has the outcomes of earlier runs: this one's are added to it, and the page tells of all; so a run that was broken off is
+gone on with. Exit status 1 where one went wrong. Side by side, each protection of a job is taken out, and the fault
+that it is there for is run N times (2) with it and without. Needs root, for Slurm.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psutil
 from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
 from local_stack import StackError, is_free
@@ -105,6 +108,23 @@ def _two_ports(first: int) -> int:
     return next(port for port in range(first, first + PORTS_APART, 2) if is_free(port) and is_free(port + 1))
 
 
+def _end(number: int, _frame: object) -> None:
+    """End, with all shares, and stop what was started."""
+    for share in psutil.Process().children():
+        share.terminate()
+    sys.exit(128 + number)
+
+
+def added(file: Path, said: str, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Outcome]]:
+    """Add a run to those in ``file``, one a line; return what is said of each, and all outcomes."""
+    with file.open("a", encoding="utf-8") as out:
+        told = [[str(it.case), it.wrong, it.moved_seconds, it.ended_seconds] for it in outcomes]
+        out.write(json.dumps([said, told]) + "\n")
+    runs = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    known = {str(case): case for case in cases()}
+    return [said for said, _ in runs], [Outcome(known[name], *rest) for _, told in runs for name, *rest in told]
+
+
 def compare(runs: int) -> list[tuple[str, list[Outcome], list[Outcome]]]:
     """Run each protection's fault so often with all of them, and with that one taken out."""
     pairs = []
@@ -135,9 +155,10 @@ def main() -> int:
     parser.add_argument("--only", default="", help="the cases whose name has these words")
     parser.add_argument("--rabbitmq", action="store_true", help="with RabbitMQ for AiiDA's broker")
     parser.add_argument("--no-write", action="store_true", help="leave docs/reliability.md as it is")
+    parser.add_argument("--add-to", type=Path, help="a file with the outcomes of earlier runs")
     parser.add_argument("--side-by-side", action="store_true", help="with each protection, and without")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and stop what was started
+    signal.signal(signal.SIGTERM, _end)
     if asked.side_by_side:
         pairs = compare(asked.runs or 2)
         page = side_by_side(PAGE.read_text(), pairs, stamp(asked.runs or 2, asked.seed, 1))
@@ -163,13 +184,15 @@ def main() -> int:
             shares = list(pool.map(lambda share: run_share(share, asked), range(asked.at_once)))
         outcomes = [outcome for share, _ in shares for outcome in share]
         whole = all(ended for _, ended in shares)
-    order = {case: place for place, case in enumerate(chosen)}
+    said = [stamp(len(outcomes), asked.seed, asked.at_once)]
+    if asked.add_to:
+        said, outcomes = added(asked.add_to, said[0], outcomes)
+    order = {case: place for place, case in enumerate(cases())}
     outcomes.sort(key=lambda outcome: order[outcome.case])
-    said = stamp(len(outcomes), asked.seed, asked.at_once)
-    print(summary(outcomes, said))
+    print(summary(outcomes, "\n\n".join(said)))
     if not (asked.no_write or asked.only):
         marks = ON_RABBITMQ if asked.rabbitmq else (BEGIN, END)
-        PAGE.write_text(written_into(PAGE.read_text(), outcomes, said, marks))
+        PAGE.write_text(written_into(PAGE.read_text(), outcomes, "\n\n".join(said), marks))
     if not whole:
         print("a share broke off; what it had done was counted", file=sys.stderr)
     return 0 if whole and not any(outcome.wrong for outcome in outcomes) else 1
