@@ -142,6 +142,7 @@ EXAMPLES: Examples = {
             "it presents `Celery` as": replaced(
                 "docs/contracts/sor-map.toml", 'owner = "Product SoR"', 'owner = "Celery"'
             ),
+            "it presents `RQ jobs` as": written("docs/contracts/stores.toml", 'keep = ["submissions", "RQ jobs"]\n'),
             "it presents `RQ` as": replaced(SUBMIT, "Repeating is safe.", "RQ repeats it."),
             "it presents `redis` as": written("docs/how-to/gateway.md", "# Gateway\n\n```\ndocker run redis\n```\n"),
             "it presents `Redis` as": appended("README.md", "\n| part | runs on |\n| --- | --- |\n| locks | Redis |\n"),
