@@ -24,11 +24,14 @@ def block(mark: str, text: str) -> str:
 
 EXAMPLES: Examples = {
     "links": Example(
-        appended(
-            "README.md",
-            "\n[a](docs/adr/README.md#decisions) [b](docs) [c](#small) [d](https://example.org/x) `[e](gone.md)`\n"
-            "\n```text\n[f](gone.md)\n```\n\n# Small\n\n[g](#small-1) [h](README.md 'title') [j](/docs/adr)\n"
-            '\n<a id="here"></a> [i](#here)\n',
+        together(
+            appended(
+                "README.md",
+                "\n[a](docs/adr/README.md#decisions) [b](docs) [c](#small) [d](https://example.org/x) `[e](gone.md)`\n"
+                "\n```text\n[f](gone.md)\n```\n\n# Small\n\n[g](#small-1) [h](README.md 'title') [j](/docs/adr)\n"
+                '\n<a id="here"></a> [i](#here)\n',
+            ),
+            appended("docs/adr/README.md", "\n[k](../..)\n"),
         ),
         {
             "the link gone.md leads to no file": appended("README.md", "[a](gone.md)\n"),

@@ -139,9 +139,10 @@ EXAMPLES: Examples = {
                 "| `labels` | Product SoR | product | submission record |",
                 "| `labels` | Product SoR | product | submission record, cached in redis |",
             ),
-            "it presents `Celery` as": written(
-                "docs/contracts/sor-map.toml", '[job_id]\nowner = "Celery"\nwriter = "product"\n'
+            "it presents `Celery` as": replaced(
+                "docs/contracts/sor-map.toml", 'owner = "Product SoR"', 'owner = "Celery"'
             ),
+            "it presents `RQ jobs` as": written("docs/contracts/stores.toml", 'keep = ["submissions", "RQ jobs"]\n'),
             "it presents `RQ` as": replaced(SUBMIT, "Repeating is safe.", "RQ repeats it."),
             "it presents `redis` as": written("docs/how-to/gateway.md", "# Gateway\n\n```\ndocker run redis\n```\n"),
             "it presents `Redis` as": appended("README.md", "\n| part | runs on |\n| --- | --- |\n| locks | Redis |\n"),

@@ -288,12 +288,36 @@ surfaces = []
 paths = ["tools/contract_gate/*"]
 """
 
+_MAP = """\
+facts = ["job_id", "submission_id"]
+
+[surfaces.submit-job-command.SubmitJobCommand]
+job_id = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
+"resource_shape.cpu" = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
+"resource_shape.memory_mib" = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
+labels = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
+
+[surfaces.submit-job-command.SubmitJobAccepted]
+job_id = { owner = "Product SoR", writer = "product", readers = ["product"] }
+submission_id = { owner = "Product SoR", writer = "gateway", readers = ["product"] }
+
+[surfaces.execution-event.ExecutionEvent]
+event_id = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
+submission_id = { owner = "Product SoR", writer = "gateway", readers = ["gateway"] }
+state = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
+status_detail = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
+
+[surfaces.execution-event.EventReceived]
+idempotent = { owner = "in transit", writer = "gateway", readers = ["node"] }
+"""
+
 PAGES: Mapping[str, str] = {
     "README.md": "# Small\n\n[The contract](docs/contracts/README.md).\n",
     "docs/contracts/README.md": _README,
     "docs/contracts/submit-job-command.md": _SUBMIT_JOB_COMMAND,
     "docs/contracts/execution-event.md": _EXECUTION_EVENT,
     "docs/contracts/redis-rq-retirement-boundary.md": _BOUNDARY,
+    "docs/contracts/sor-map.toml": _MAP,
     "docs/process/runtime-contract-rollout.md": _ROLLOUT,
     "docs/process/rollout.toml": _PLAN,
     "docs/adr/README.md": "# Decisions\n\n| page | decision | status |\n| --- | --- | --- |\n"

@@ -1,4 +1,4 @@
-"""What a small repository needs beside its pages and models to judge pull requests by: a whole plan and a SoR map."""
+"""What a small repository needs beside its pages and models to judge pull requests by: a whole plan."""
 
 from collections.abc import Mapping
 
@@ -83,33 +83,9 @@ surfaces = []
 paths = ["tools/contract_gate/*"]
 """
 
-MAP = """\
-facts = ["job_id", "submission_id"]
-
-[surfaces.submit-job-command.SubmitJobCommand]
-job_id = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
-"resource_shape.cpu" = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
-"resource_shape.memory_mib" = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
-labels = { owner = "Product SoR", writer = "product", readers = ["gateway"] }
-
-[surfaces.submit-job-command.SubmitJobAccepted]
-job_id = { owner = "Product SoR", writer = "product", readers = ["product"] }
-submission_id = { owner = "Product SoR", writer = "gateway", readers = ["product"] }
-
-[surfaces.execution-event.ExecutionEvent]
-event_id = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
-submission_id = { owner = "Product SoR", writer = "gateway", readers = ["gateway"] }
-state = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
-status_detail = { owner = "Execution SoR", writer = "node", readers = ["gateway"] }
-
-[surfaces.execution-event.EventReceived]
-idempotent = { owner = "in transit", writer = "gateway", readers = ["node"] }
-"""
-
 NODE_TEST = "def test_it_runs():\n    assert True\n"
 
 ROLLOUT: Mapping[str, str] = {
     "docs/process/rollout.toml": PLAN,
-    "docs/contracts/sor-map.toml": MAP,
     "apps/node/tests/test_node.py": NODE_TEST,
 }

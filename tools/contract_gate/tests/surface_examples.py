@@ -5,6 +5,7 @@ from rule_examples import Example, Examples, appended, before, replaced, togethe
 INDEX = "docs/contracts/README.md"
 SUBMIT = "docs/contracts/submit-job-command.md"
 EVENT = "docs/contracts/execution-event.md"
+MAP = "docs/contracts/sor-map.toml"
 MODELS = "packages/contracts/src/slipway_contracts"
 
 RETRY = "## Retry policy\n\nFor ever.\n\n"
@@ -195,11 +196,26 @@ EXAMPLES: Examples = {
             ),
         },
     ),
-    "same-owner": Example(
-        replaced(EVENT, "| `state` | Execution SoR | node |", "| `state` | Product SoR | gateway |"),
+    "sor-map": Example(
+        together(
+            replaced(EVENT, "| `state` | Execution SoR | node |", "| `state` | Product SoR | gateway |"),
+            replaced(
+                MAP,
+                'state = { owner = "Execution SoR", writer = "node"',
+                'state = { owner = "Product SoR", writer = "gateway"',
+            ),
+        ),
         {
-            "`submission_id` is owned by 'Product SoR' here and by 'Execution SoR' at docs/contracts/submit": replaced(
-                SUBMIT, "| `submission_id` | Product SoR |", "| `submission_id` | Execution SoR |"
+            "ExecutionEvent, `state`: owner is 'Product SoR' here and 'Execution SoR' in": replaced(
+                EVENT, "| `state` | Execution SoR |", "| `state` | Product SoR |"
+            ),
+            "ExecutionEvent, `state`: writer is 'gateway' here and 'node' in": replaced(
+                EVENT, "| `state` | Execution SoR | node |", "| `state` | Execution SoR | gateway |"
+            ),
+            "SubmitJobCommand, `resource_shape.cpu`: writer is 'product' here and 'admin' in": replaced(
+                MAP,
+                '"resource_shape.cpu" = { owner = "Product SoR", writer = "product"',
+                '"resource_shape.cpu" = { owner = "Product SoR", writer = "admin"',
             ),
         },
     ),

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from contract_gate.fields import Field, fields_of
-from contract_gate.markdown import page
 from contract_gate.models import contract_in
 from contract_gate.plan import plan_in
 from contract_gate.rules import GateError
-from contract_gate.sor_map import MAP, differences, faults, line_of, map_in, map_of
+from contract_gate.sor_map import MAP, faults, line_of, map_in, map_of
 
 ROOT = Path(__file__).parents[3]
 TEXT = """\
@@ -23,15 +22,6 @@ a = { owner = "Product SoR", writer = "gateway", readers = ["product"] }
 a = { owner = "Product SoR", writer = "gateway", readers = ["node"] }
 """
 FIELDS = [Field("reads", "One", "a"), Field("reads", "One", "b.c"), Field("writes", "Two", "a")]
-PAGES = {
-    "reads": {
-        "One": [
-            {"field": "`a`", "owner": "Product SoR", "writer": "gateway", "kept in": "x"},
-            {"field": "`b.c`", "owner": "in transit", "writer": "node", "kept in": "y"},
-        ]
-    },
-    "writes": {"Two": [{"field": "`a`", "owner": "Product SoR", "writer": "gateway", "kept in": "z"}]},
-}
 
 
 def test_a_map_of_all_fields_has_no_fault():
@@ -70,39 +60,6 @@ def test_a_map_that_does_not_hold_is_a_line_that_says_where(old, new, told):
     assert raised.value.message.startswith(told)
 
 
-def test_pages_that_say_what_the_map_says_do_not_differ():
-    assert list(differences(PAGES, map_of(TEXT))) == []
-
-
-@pytest.mark.parametrize(
-    ("surface", "model", "rows", "told"),
-    [
-        ("writes", "Two", [], "Two.a is in docs/contracts/sor-map.toml and has no row here"),
-        (
-            "writes",
-            "Two",
-            [{"field": "`a`", "owner": "in transit", "writer": "gateway"}],
-            "Two.a: owner is in transit here and Product SoR in docs/contracts/sor-map.toml",
-        ),
-        (
-            "writes",
-            "Two",
-            [{"field": "`a`", "owner": "Product SoR", "writer": ""}],
-            "Two.a: writer is empty here and gateway in docs/contracts/sor-map.toml",
-        ),
-        (
-            "reads",
-            "Three",
-            [{"field": "`z`", "owner": "in transit", "writer": "node"}],
-            "Three.z has a row here and is not in docs/contracts/sor-map.toml",
-        ),
-    ],
-)
-def test_pages_and_map_differ(surface, model, rows, told):
-    pages = {**PAGES, surface: {**PAGES[surface], model: rows}}
-    assert list(differences(pages, map_of(TEXT))) == [(surface, told)]
-
-
 def test_a_field_has_its_line_and_one_that_is_missing_its_models():
     assert [line_of(TEXT, field) for field in FIELDS] == [4, 5, 8]
     assert line_of(TEXT, Field("writes", "Two", "z")) == 7
@@ -114,17 +71,3 @@ class TestThisRepository:
         plan = plan_in(ROOT)
         fields = fields_of(contract_in(ROOT, plan.modules), plan.parts)
         assert list(faults(map_in(ROOT), fields)) == []
-
-    def test_tells_readers_the_same_on_its_pages(self):
-        plan = plan_in(ROOT)
-        sections = {
-            name: page((ROOT / surface.document).read_text(encoding="utf-8")).sections(2)["SoR mapping"].sections(3)
-            for name, surface in plan.surfaces.items()
-        }
-        pages = {
-            name: {
-                model: [row.cells for table in part.tables() for row in table.rows] for model, part in models.items()
-            }
-            for name, models in sections.items()
-        }
-        assert list(differences(pages, map_in(ROOT))) == []

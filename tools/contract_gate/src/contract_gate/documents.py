@@ -32,9 +32,9 @@ GATE.rule(
     "The SoR mapping has a row for each field, with one owner, one writer and the place where it is kept.",
 )(owner_rules.owners)
 GATE.rule(
-    "same-owner",
-    "An id, a reference or a state has the same owner at every surface.",
-)(owner_rules.same_owner)
+    "sor-map",
+    "The SoR mapping names the owner and the writer of each field that docs/contracts/sor-map.toml does.",
+)(owner_rules.as_the_map_says)
 GATE.rule(
     "links",
     "Each relative link of each page leads to a file of the repository, and to a heading of it.",

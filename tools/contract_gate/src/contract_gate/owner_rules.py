@@ -1,17 +1,16 @@
-"""The rules of the SoR mappings: each field has one owner and one writer, the same wherever it is told. Pure."""
+"""The rules of the SoR mappings: each field has one owner and one writer, those that the map says. Pure."""
 
 from collections.abc import Iterator
 
 from contract_gate.comparing import differences, only_table
+from contract_gate.fields import Field
 from contract_gate.markdown import Table
 from contract_gate.pages import Documents
 from contract_gate.rules import Finding, finding
+from contract_gate.sor_map import MAP, Owner, Writer
 
-OWNERS = frozenset({"Product SoR", "Execution SoR", "in transit"})
-"""Who may own a field. What is in transit is told, used and forgotten: no store keeps it."""
-WRITERS = frozenset({"product", "admin", "gateway", "node"})
-ONE_FACT = ("_id", "_ref", "_state", "attempt")
-"""How the names end of what is one fact at every surface; a `code` or a `message` is another one at each."""
+OWNERS = frozenset(Owner)
+WRITERS = frozenset(Writer)
 
 
 def owners(documents: Documents) -> Iterator[Finding]:
@@ -42,14 +41,18 @@ def _ownerless(model: str, file: str, table: Table) -> Iterator[Finding]:
             yield finding(f"{model}, {row['field']}: it is not told where it is kept", file, row.line)
 
 
-def same_owner(documents: Documents) -> Iterator[Finding]:
-    """Find a fact that has one owner at one surface and another one elsewhere."""
-    first: dict[str, tuple[str, str]] = {}
+def as_the_map_says(documents: Documents) -> Iterator[Finding]:
+    """Find rows of the SoR mappings that name another owner or writer than the map.
+
+    A row that is missing falls short of ``owners``, an entry that is missing of the rules of the map itself.
+    """
+    entries = documents.sor_map.entries()
     for surface in documents.plan.surfaces:
-        section = documents.section(surface, "SoR mapping")
-        for row in (row for table in section.tables() for row in table.rows):
-            field = row["field"].strip("`")
-            owner, place = first.setdefault(field, (row["owner"], f"{section.file}:{row.line}"))
-            if field.endswith(ONE_FACT) and row["owner"] != owner:
-                message = f"`{field}` is owned by {row['owner']!r} here and by {owner!r} at {place}"
-                yield finding(message, section.file, row.line)
+        for model, part in documents.section(surface, "SoR mapping").sections(3).items():
+            for row in (row for table in part.tables() for row in table.rows):
+                entry = entries.get(Field(surface, model, row["field"].strip("`")))
+                for column in ("owner", "writer") if entry is not None else ():
+                    due = getattr(entry, column).value
+                    if row[column] != due and row[column] in OWNERS | WRITERS:
+                        message = f"{model}, {row['field']}: {column} is {row[column]!r} here and {due!r} in {MAP}"
+                        yield finding(message, part.file, row.line)

@@ -13,6 +13,7 @@ from contract_gate.models import SOURCE, Contract, contract_in
 from contract_gate.plan import PLAN, Plan, plan_in
 from contract_gate.repository import Repository
 from contract_gate.rules import GateError
+from contract_gate.sor_map import SorMap, map_in
 
 CONTRACTS = "docs/contracts"
 INDEX = f"{CONTRACTS}/README.md"
@@ -28,6 +29,7 @@ class Documents:
     files: frozenset[str]
     pages: Mapping[str, Part]
     plan: Plan
+    sor_map: SorMap
     contract: Contract
     asked: frozenset[str]
     answered: frozenset[str]
@@ -69,9 +71,10 @@ def read(repository: Repository) -> Documents:
     modules = {name: surface.modules for name, surface in plan.surfaces.items()}
     modules[SHARED] = tuple(_unclaimed(repository.root, modules))
     asked, answered = _directions(repository.text(OPENAPI)) if OPENAPI in files else (frozenset(), frozenset())
+    contract = contract_in(repository.root, modules)
     named = {file for page in pages.values() for file in command_blocks.named(page.text)} & files
     scripts = {file: repository.text(file) for file in sorted(named)}
-    return Documents(files, pages, plan, contract_in(repository.root, modules), asked, answered, scripts)
+    return Documents(files, pages, plan, map_in(repository.root), contract, asked, answered, scripts)
 
 
 def _unclaimed(root: Path, modules: Mapping[str, Iterable[str]]) -> list[str]:

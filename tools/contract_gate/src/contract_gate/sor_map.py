@@ -1,7 +1,7 @@
 """The SoR map (docs/contracts/sor-map.toml): each field's owner, its one writer and its readers."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -77,13 +77,6 @@ class Fault(NamedTuple):
     message: str
 
 
-class Difference(NamedTuple):
-    """Where a surface's page says another thing than the map."""
-
-    surface: str
-    message: str
-
-
 def map_in(root: Path) -> SorMap:
     """Read the map. Raises GateError where it is not there, or does not hold."""
     return read_toml(root, MAP, SorMap)
@@ -111,31 +104,6 @@ def faults(sor_map: SorMap, fields: Iterable[Field]) -> Iterator[Fault]:
                     f"{field.name} is {entry.owner}'s, written by {entry.writer}, and {first[0].name} is "
                     f"{first[1].owner}'s, written by {first[1].writer}; {name} is one fact and has one of each",
                 )
-
-
-def differences(
-    pages: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]], sor_map: SorMap
-) -> Iterator[Difference]:
-    """Yield where the pages' SoR mapping tables say another owner or writer than the map, or another set of fields.
-
-    ``pages`` is surface → model → rows with the columns field, owner and writer, as the page has them.
-    """
-    told = {
-        Field(surface, model, row.get("field", "").strip("`")): row
-        for surface, models in pages.items()
-        for model, rows in models.items()
-        for row in rows
-    }
-    entries = sor_map.entries()
-    for field in sorted(entries.keys() - told.keys()):
-        yield Difference(field.surface, f"{field.name} is in {MAP} and has no row here")
-    for field in sorted(told.keys() - entries.keys()):
-        yield Difference(field.surface, f"{field.name} has a row here and is not in {MAP}")
-    for field in sorted(told.keys() & entries.keys()):
-        for column, due in (("owner", entries[field].owner), ("writer", entries[field].writer)):
-            said = told[field].get(column, "")
-            if said != due:
-                yield Difference(field.surface, f"{field.name}: {column} is {said or 'empty'} here and {due} in {MAP}")
 
 
 _TABLE = re.compile(r"\[surfaces\.([\w-]+)\.(\w+)\]")
