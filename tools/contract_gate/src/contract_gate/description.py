@@ -12,6 +12,9 @@ COLUMNS = ("field", "owner", "writer", "readers")
 HEADER = f"| {' | '.join(COLUMNS)} |"
 """The header of the SoR mapping table, as .github/pull_request_template.md has it."""
 
+CONTRACTS = "docs/contracts"
+_CONTRACT = re.compile(rf"(?<![\w.-]){CONTRACTS}/[\w-]+\.md(?![\w-]|\.\w)")
+
 NOBODY = "@who"
 """What the rollout's page has in the place of a name."""
 
@@ -45,6 +48,11 @@ class Description:
     def refers_to(self, file: str) -> bool:
         """Tell whether the description has the path of ``file``, in a link or as text."""
         return re.search(rf"(?<![\w.-]){re.escape(file)}(?![\w-]|\.\w)", self.text) is not None
+
+    @property
+    def refers_to_a_contract(self) -> bool:
+        """Tell whether the description has the path of any of the contract's pages, in a link or as text."""
+        return _CONTRACT.search(self.text) is not None
 
 
 def description_of(body: str) -> Description:

@@ -7,7 +7,7 @@ from pathlib import Path
 from contract_gate.change import Change, change_since
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, MarkedTest
 from contract_gate.criteria import shown
-from contract_gate.description import HEADER, Row, row_told
+from contract_gate.description import CONTRACTS, HEADER, Row, row_told
 from contract_gate.plan import Mode, matching
 from contract_gate.repository import Repository
 from contract_gate.results import Outcome, Results, outcome_of
@@ -22,16 +22,21 @@ def judge(repository: Repository, base: str, body: str, results: Path | None = N
     return GATE.judge(change_since(repository, base, body, results))
 
 
-@GATE.rule("documents-referenced", "The description refers to the page of each surface that is touched.")
+@GATE.rule(
+    "documents-referenced",
+    "The description refers to the page of each surface that is touched, in a runtime lane to one at least.",
+)
 def _documents_referenced(change: Change) -> Iterator[Finding]:
     for document, what in change.documents():
         if not change.description.refers_to(document):
             yield finding(f"the description does not refer to {document}, and the change touches {what}")
+    if change.is_of_a_runtime_lane and not change.touched and not change.description.refers_to_a_contract:
+        yield finding(f"the description refers to no page of {CONTRACTS}, and the change is of a runtime lane")
 
 
-@GATE.rule("adr-linked", "The description links ADR-0004 where a surface is touched.")
+@GATE.rule("adr-linked", "The description links ADR-0004 where a surface is touched, and in every runtime lane.")
 def _adr_linked(change: Change) -> Iterator[Finding]:
-    if change.touched and not change.description.refers_to(change.plan.adr):
+    if (change.touched or change.is_of_a_runtime_lane) and not change.description.refers_to(change.plan.adr):
         yield finding(f"the description does not link {change.plan.adr}, which the change carries out")
 
 
