@@ -159,6 +159,11 @@ def test_the_command_that_the_rollouts_page_gives_judges(pr, monkeypatch, capsys
     pr.small.write("results.xml", pr.results.read_text())
     assert cli.run(command.split()[1:]) == 0
     assert capsys.readouterr().out == "contract-gate pr: 12 rules hold\n"
+    assert run(pr) == 0
+    assert capsys.readouterr().out == (
+        "- not judged: no results of the tests were given (--results FILE)  [tests-ran]\n"
+        "contract-gate pr: 11 rules hold, 1 not judged\n"
+    )
 
 
 def test_another_wording_of_a_description_is_no_other_field(pr):

@@ -23,7 +23,8 @@ def told(command: str, report: Report, form: Format) -> str:
         case Format.JSON:
             rules = [{"name": rule.name, "asks": rule.asks} for rule in report.rules]
             seen = {"findings": list(map(_said, report.findings)), "evidence": list(map(_said, report.evidence))}
-            return json.dumps({"command": command, "holds": report.holds, "rules": rules, **seen}, indent=2)
+            judged = {"holds": report.holds, "not_judged": list(report.not_judged), "rules": rules}
+            return json.dumps({"command": command, **judged, **seen}, indent=2)
         case Format.GITHUB:
             return "\n".join(
                 [*map(_annotation, report.findings), *map(_shown, report.evidence), _summary(command, report)]
@@ -55,11 +56,13 @@ def _shown(it: Evidence) -> str:
 
 
 def _summary(command: str, report: Report) -> str:
-    rules = f"{len(report.rules)} rule{'s' * (len(report.rules) != 1)}"
+    judged = len(report.rules) - len(report.not_judged)
+    rules = f"{judged} rule{'s' * (judged != 1)}"
+    rest = f", {len(report.not_judged)} not judged" if report.not_judged else ""
     if report.holds:
-        return f"contract-gate {command}: {rules} hold{'s' * (len(report.rules) == 1)}"
+        return f"contract-gate {command}: {rules} hold{'s' * (judged == 1)}{rest}"
     fell = len({it.rule for it in report.findings})
-    return f"contract-gate {command}: {fell} of {rules} fell short, {len(report.findings)} finding(s)"
+    return f"contract-gate {command}: {fell} of {rules} fell short, {len(report.findings)} finding(s){rest}"
 
 
 def _where(file: str | None, line: int | None) -> str:

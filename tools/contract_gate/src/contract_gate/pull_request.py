@@ -11,7 +11,7 @@ from contract_gate.description import CONTRACTS, HEADER, Row, row_told
 from contract_gate.plan import Mode, matching
 from contract_gate.repository import Repository
 from contract_gate.results import Outcome, Results, outcome_of
-from contract_gate.rules import Finding, Gate, Report, finding
+from contract_gate.rules import Evidence, Finding, Gate, Report, finding, not_judged
 from contract_gate.sor_map import MAP, Owner, Reader, Writer, faults, line_of
 
 GATE: Gate[Change] = Gate("pr")
@@ -129,8 +129,9 @@ def _covering(change: Change, kind: str, surface: str) -> list[MarkedTest]:
 @GATE.rule(
     "tests-ran", "With a results file: the tests that cover what is touched ran and passed, and not all were skipped."
 )
-def _tests_ran(change: Change) -> Iterator[Finding]:
+def _tests_ran(change: Change) -> Iterator[Finding | Evidence]:
     if change.results is None:
+        yield not_judged("no results of the tests were given (--results FILE)")
         return
     for name in change.touched:
         for kind in (IDEMPOTENCY, TENANT_BOUNDARY) if name in change.plan.surfaces else ():
