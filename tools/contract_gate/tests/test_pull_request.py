@@ -201,6 +201,7 @@ def run(pr, *arguments, base=None, body=None, results=None):
     ("edit", "told"),
     [
         (lambda pr: setattr(pr, "base", "no-such-branch"), "there is no revision no-such-branch"),
+        (lambda pr: setattr(pr, "base", "no\nsuch"), "there is no revision no such"),
         (in_tree(PLAN, "adr = ", "adr : "), "docs/process/rollout.toml: it is no TOML: "),
         (
             in_tree(PLAN, 'mode = "Show"', 'mode = "Later"'),
@@ -252,6 +253,8 @@ def test_what_cannot_be_judged_is_one_line_that_says_where(pr, capsys, edit, tol
     [
         (b"not XML", "it is no XML: syntax error: line 1, column 0"),
         (b"<html></html>", "it is no JUnit file: it begins with <html>"),
+        (b'<?xml version="1.0" encoding="foo"?><testsuites/>', "encoding that cannot be read: unknown encoding: foo"),
+        (b'<?xml version="1.0" encoding="utf-7"?><testsuites/>', "it is in an encoding that cannot be read: "),
         (None, "cannot be read: No such file or directory"),
     ],
 )

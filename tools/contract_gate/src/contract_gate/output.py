@@ -33,6 +33,7 @@ def told(command: str, report: Report, form: Format) -> str:
 
 def told_of_error(command: str, error: GateError, form: Format) -> str:
     """Return the one line that is printed where the gate could not judge."""
+    error = GateError(" ".join(error.message.split()), error.file and " ".join(error.file.split()), error.line)
     match form:
         case Format.TEXT:
             return f"contract-gate {command}: {_where(error.file, error.line)}{error.message}"
