@@ -181,7 +181,10 @@ EXAMPLES: Examples = {
                 COMMAND, "ge=1, desc", "ge=2, desc"
             ),
             "SubmitJobCommand.labels is removed": REMOVED_FIELD,
-            "SubmitJobCommand.labels has another owner or writer": in_tree(
+            "SubmitJobCommand.labels has another owner, writer or reader": in_tree(
+                MAP, LABELS_IN_MAP, LABELS_IN_MAP.replace('["gateway"]', '["gateway", "node"]')
+            ),
+            "SubmitJobCommand.labels has another owner": in_tree(
                 MAP,
                 'labels = { owner = "Product SoR", writer = "product"',
                 'labels = { owner = "Product SoR", writer = "node"',
@@ -243,6 +246,16 @@ EXAMPLES: Examples = {
                 says(ROW, f"{ROW}| ExecutionEvent.submission_id | Product SoR | node | gateway |\n"),
                 says("Surface:", "Surfaces: docs/contracts/execution-event.md,"),
             ),
+        },
+    ),
+    "modules-claimed": Example(
+        lambda pr: pr.small.write(f"{CONTRACTS}/rounding.py", "def rounded(number):\n    return round(number)\n"),
+        {
+            "rests defines models; give it to a surface of docs/process/rollout.toml": lambda pr: pr.small.write(
+                f"{CONTRACTS}/rests.py",
+                "from slipway_contracts.fields import Id, NodeModel\n\n\nclass Rest(NodeModel):\n    job_id: Id\n",
+            ),
+            "fields defines models": in_tree(PLAN, ', "fields"]', "]"),
         },
     ),
     "idempotency-tests": Example(
@@ -330,7 +343,7 @@ EXAMPLES: Examples = {
         {
             "SubmitJobCommand.priority is new; the description has no line `Mode: Ask`": says("Mode: Ask\n", ""),
             "no line `Mode: Ask`, or another mode beside it": says("Mode: Ask", "Mode: Ask\nMode: Ship"),
-            "waits for a review, and for a line `Reviewed by: <who>`": says("@reviewer", ""),
+            "waits for a review, and for a line `Reviewed by: @<who>`": says("@reviewer", "somebody"),
             "submit-job-command.md says another thing": instead(
                 in_tree(PAGE, "Repeating is safe.", "Repeating is not safe."),
                 lambda pr: setattr(pr, "body", f"{PAGE} {ADR}"),

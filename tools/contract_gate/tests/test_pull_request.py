@@ -158,11 +158,11 @@ def test_the_command_that_the_rollouts_page_gives_judges(pr, monkeypatch, capsys
     pr.ran()
     pr.small.write("results.xml", pr.results.read_text())
     assert cli.run(command.split()[1:]) == 0
-    assert capsys.readouterr().out == "contract-gate pr: 12 rules hold\n"
+    assert capsys.readouterr().out == "contract-gate pr: 13 rules hold\n"
     assert run(pr) == 0
     assert capsys.readouterr().out == (
         "- not judged: no results of the tests were given (--results FILE)  [tests-ran]\n"
-        "contract-gate pr: 11 rules hold, 1 not judged\n"
+        "contract-gate pr: 12 rules hold, 1 not judged\n"
     )
 
 
@@ -185,6 +185,7 @@ def test_a_surface_that_is_taken_away_is_a_change_of_all_its_fields(pr):
     pr.small.write(PLAN, gone)
     pr.small.write(MAP, sor_map[: sor_map.index("[surfaces.execution-event")])
     pr.small.remove(EVENT)
+    pr.small.remove(COMPATIBILITY)
     found = pr.judged()
     assert any("ExecutionEvent.state is removed" in message for _, message in found)
 

@@ -1,7 +1,7 @@
 """What a pull request changes, as the rules of `contract-gate pr` judge it: read from git, the models and the plan."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,12 @@ from contract_gate.results import Results, results_in
 from contract_gate.rules import GateError
 from contract_gate.sor_map import MAP, Entry, SorMap, map_of
 
+NOBODYS = "of no surface: "
+"""What stands before the module's name in place of a surface's."""
+
 
 class Changed(NamedTuple):
-    """A field that the change adds, removes, defines in another way or gives to another owner or writer."""
+    """A field that the change adds, removes, defines in another way or gives to another owner, writer or reader."""
 
     field: Field
     how: str
@@ -47,6 +50,8 @@ class Change:
     """The map's, and for a field that is removed the map's before the change."""
     meaning: tuple[str, ...]
     """What of the change is another meaning of the contract."""
+    unclaimed: tuple[str, ...]
+    """Modules of ``slipway_contracts`` that define models, and that neither a surface nor what all share has."""
     description: Description
     results: Results | None
     results_file: str | None
@@ -64,7 +69,8 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
     surfaces = surfaces_of(former_plan, plan)
     files = repository.changed_since(commit)
     doing = [file for file in files if not _does_the_same(repository, commit, file)]
-    before, after = _contracts(repository, commit, surfaces, files)
+    before, whole = _contracts(repository, commit, surfaces, files, _unclaimed(repository, plan))
+    after = _without_nobodys(whole)
     former, fields = fields_of(before, _parts(surfaces)), fields_of(after, _parts(surfaces))
     map_text = repository.text(MAP)
     sor_map, former_map = map_of(map_text), _former_map(repository, commit)
@@ -88,6 +94,9 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
             *_models_mean(plan, changed, before, after),
             *_files_mean(repository, commit, (former_plan, plan), surfaces, files),
         ),
+        unclaimed=tuple(
+            name.removeprefix(NOBODYS) for name, models in whole.models.items() if models and name not in after.models
+        ),
         description=description_of(body),
         results=results_in(results) if results else None,
         results_file=str(results) if results else None,
@@ -95,18 +104,34 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
 
 
 def _contracts(
-    repository: Repository, commit: str, surfaces: Mapping[str, Surface], files: Sequence[str]
+    repository: Repository,
+    commit: str,
+    surfaces: Mapping[str, Surface],
+    files: Sequence[str],
+    unclaimed: Mapping[str, tuple[str, ...]],
 ) -> tuple[Contract, Contract]:
-    """Return what the models say before and after the change."""
+    """Return what the models say before and after the change, those of ``unclaimed`` modules after it alone."""
     modules = {name: surface.modules for name, surface in surfaces.items()}
-    after = contract_in(repository.root, modules)
+    after = contract_in(repository.root, {**modules, **unclaimed})
     if not any(file.startswith(f"{SOURCE}/") for file in files):
-        return after, after
+        return _without_nobodys(after), after
     with repository.laid_out(commit, SOURCE) as place:
         try:
             return contract_in(place, modules), after
         except GateError as error:
             raise GateError(f"at {commit[:12]}, {error.message}", error.file, error.line) from error
+
+
+def _without_nobodys(contract: Contract) -> Contract:
+    models = {name: each for name, each in contract.models.items() if not name.startswith(NOBODYS)}
+    return replace(contract, models=models)
+
+
+def _unclaimed(repository: Repository, plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the modules that neither a surface nor what all share has, each by a name that no surface has."""
+    claimed = {module for each in plan.documented for module in each.modules}
+    package = repository.root / SOURCE / "slipway_contracts"
+    return {f"{NOBODYS}{path.stem}": (path.stem,) for path in sorted(package.glob("*.py")) if path.stem not in claimed}
 
 
 def _changed(
@@ -123,8 +148,12 @@ def _changed(
             yield Changed(field, "is removed")
         elif former[field] != fields[field]:
             yield Changed(field, "is defined in another way")
-        elif before and after and (before.owner, before.writer) != (after.owner, after.writer):
-            yield Changed(field, "has another owner or writer")
+        elif before and after and _entry(before) != _entry(after):
+            yield Changed(field, "has another owner, writer or reader")
+
+
+def _entry(entry: Entry) -> tuple[str, str, frozenset[str]]:
+    return entry.owner, entry.writer, frozenset(entry.readers)
 
 
 def _touched(former: Plan | None, plan: Plan, files: Sequence[str], changed: Sequence[Changed]) -> dict[str, str]:

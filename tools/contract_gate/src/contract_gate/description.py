@@ -15,6 +15,8 @@ HEADER = f"| {' | '.join(COLUMNS)} |"
 CONTRACTS = "docs/contracts"
 _CONTRACT = re.compile(rf"(?<![\w.-]){CONTRACTS}/[\w-]+\.md(?![\w-]|\.\w)")
 
+_PERSON = re.compile(r"(?<![\w@])@\w[\w-]*")
+
 NOBODY = "@who"
 """What the rollout's page has in the place of a name."""
 
@@ -61,14 +63,14 @@ def description_of(body: str) -> Description:
     tables = _tables(lines)
     cells = [(line.number, _cells(line.text)) for table in tables for line in table if _says_something(line.text)]
     modes = [match[1].capitalize() for match in _matches(_MODE, lines)]
-    reviewers = [match[1].strip(" \t*_") for match in _matches(_REVIEWED, lines)]
+    reviewers = [who for match in _matches(_REVIEWED, lines) for who in _PERSON.findall(match[1])]
     return Description(
         text="\n".join(line.text for line in lines),
         has_table=bool(tables),
         rows=tuple(_row(number, each) for number, each in cells if len(each) == len(COLUMNS)),
         malformed=tuple(number for number, each in cells if len(each) != len(COLUMNS)),
         modes=frozenset(Mode(mode) for mode in modes if mode in set(Mode)),
-        reviewers=tuple(who for who in reviewers if who not in {"", NOBODY}),
+        reviewers=tuple(who for who in reviewers if who != NOBODY),
     )
 
 

@@ -8,7 +8,7 @@ from contract_gate.change import Change, change_since
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, MarkedTest
 from contract_gate.criteria import shown
 from contract_gate.description import CONTRACTS, HEADER, Row, row_told
-from contract_gate.plan import Mode, matching
+from contract_gate.plan import PLAN, Mode, matching, module_file
 from contract_gate.repository import Repository
 from contract_gate.results import Outcome, Results, outcome_of
 from contract_gate.rules import Evidence, Finding, Gate, Report, finding, not_judged
@@ -104,6 +104,14 @@ def _one_owner(change: Change) -> Iterator[Finding]:
         yield finding(message, MAP, line_of(change.map_text, field))
 
 
+@GATE.rule("modules-claimed", "Each module that defines models of the contract has a surface, or is what all share.")
+def _modules_claimed(change: Change) -> Iterator[Finding]:
+    for module in change.unclaimed:
+        yield finding(
+            f"{module} defines models; give it to a surface of {PLAN}, or to what all share", module_file(module)
+        )
+
+
 @GATE.rule("idempotency-tests", 'Each surface that is touched has a test marked idempotency("surface").')
 def _idempotency_tests(change: Change) -> Iterator[Finding]:
     return _not_covered(change, IDEMPOTENCY)
@@ -174,4 +182,4 @@ def _ask(change: Change) -> Iterator[Finding]:
     if change.description.modes != {Mode.ASK}:
         yield finding(f"{why}; the description has no line `Mode: Ask`, or another mode beside it")
     elif not change.description.reviewers:
-        yield finding(f"{why}; it waits for a review, and for a line `Reviewed by: <who>` in the description")
+        yield finding(f"{why}; it waits for a review, and for a line `Reviewed by: @<who>` in the description")
