@@ -33,7 +33,7 @@ def told(command: str, report: Report, form: Format) -> str:
 
 def told_of_error(command: str, error: GateError, form: Format) -> str:
     """Return the one line that is printed where the gate could not judge."""
-    error = GateError(" ".join(error.message.split()), error.file and " ".join(error.file.split()), error.line)
+    error = GateError(_in_a_line(error.message), error.file and _in_a_line(error.file), error.line)
     match form:
         case Format.TEXT:
             return f"contract-gate {command}: {_where(error.file, error.line)}{error.message}"
@@ -41,6 +41,10 @@ def told_of_error(command: str, error: GateError, form: Format) -> str:
             return json.dumps({"command": command, "error": error.message, "file": error.file, "line": error.line})
         case Format.GITHUB:
             return _annotation(Finding("could not run", error.message, error.file, error.line))
+
+
+def _in_a_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def _text(command: str, report: Report) -> str:
