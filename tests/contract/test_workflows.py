@@ -78,7 +78,8 @@ class TestActionlint:
 
 @by_name
 def test_a_workflow_may_read_and_nothing_else(workflow: Path) -> None:
-    assert yaml.safe_load(workflow.read_text())["permissions"] == {"contents": "read"}
+    may = {"contents": "read"} | ({"pull-requests": "read"} if workflow.name == "pull-request.yml" else {})
+    assert yaml.safe_load(workflow.read_text())["permissions"] == may
     assert [name for name, job in jobs(workflow).items() if "permissions" in job] == []
 
 
@@ -137,7 +138,7 @@ class TestThePullRequestJob:
         """A checkout whose gate keeps what it is given."""
         gate = tmp_path / "checkout" / ".venv" / "bin" / "contract-gate"
         gate.parent.mkdir(parents=True)
-        gate.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > given\ncp "$5" description\nexit 1\n')
+        gate.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > given\n[ "$1" != pr ] || cp "$5" description\nexit 1\n')
         gate.chmod(0o755)
         return tmp_path / "checkout"
 
@@ -158,6 +159,22 @@ class TestThePullRequestJob:
         assert (judged / "description").read_text() == read
         assert (judged / "given").read_text().split()[:3] == ["pr", "--base", "origin/main"]
         assert sorted(path.name for path in judged.iterdir()) == [".venv", "description", "given"]
+
+    @pytest.mark.parametrize(("listed", "status"), [("echo '[]'", 1), ("exit 4", 4)])
+    def test_judges_the_exit_criteria_with_all_open_pull_requests(self, judged: Path, listed: str, status: int) -> None:
+        (judged / "gh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" > asked\n{listed}\n')
+        (judged / "gh").chmod(0o755)
+        env = {**os.environ, "PATH": f"{judged}:{os.environ['PATH']}", "RUNNER_TEMP": str(judged.parent)}
+        found = step("The rollout's exit criteria, with what all open pull requests say", "pull-request.yml")
+        done = subprocess.run(["bash", "-e", "-c", found["run"]], cwd=judged, env=env, check=False)
+        assert done.returncode == status, "what the gate says is what the step says, and so is what GitHub does not"
+        page = (ROOT / "docs/process/runtime-contract-rollout.md").read_text()
+        assert f"gh {(judged / 'asked').read_text().strip()} > prs.json" in page
+        assert found["env"] == {"GH_TOKEN": "${{ github.token }}"}
+        if status == 1:
+            given = (judged / "given").read_text().split()
+            assert given == ["status", "--prs", f"{judged.parent}/prs.json", "--format", "github"]
+            assert (judged.parent / "prs.json").read_text() == "[]\n"
 
     def test_judges_a_description_anew_when_it_is_edited(self) -> None:
         asked = yaml.safe_load((ROOT / ".github/workflows/pull-request.yml").read_text())[True]  # `on`, in YAML 1.1

@@ -104,6 +104,20 @@ SECOND_FIELD = all_of(
     in_tree(COMMAND, "    labels:", "    note: str | None = None\n    labels:"),
     in_tree(MAP, "labels = ", 'note = { owner = "Product SoR", writer = "product", readers = ["gateway"] }\nlabels = '),
 )
+VECTORS = f"{CONTRACTS}/vectors/words.json"
+VALIDATOR = """
+    @model_validator(mode="after")
+    def _is_told(self) -> "ExecutionEvent":
+        if not self.event_id:
+            raise ValueError("it has no id")
+        return self
+
+"""
+WITH_A_VALIDATOR = all_of(
+    in_tree(EVENT, "import Field", "import Field, model_validator"),
+    in_tree(EVENT, "\n\nclass EventReceived", f"{VALIDATOR}\nclass EventReceived"),
+)
+"""What no schema shows."""
 LABELS_IN_MAP = 'labels = { owner = "Product SoR", writer = "product", readers = ["gateway"] }\n'
 REMOVED_FIELD = all_of(
     in_tree(
@@ -117,7 +131,10 @@ ANOTHER = '\n\n@pytest.mark.idempotency("submit-job-command")\ndef test_another(
 
 EXAMPLES: Examples = {
     "documents-referenced": Example(
-        says(f"({PAGE})", f"(https://example.org/slipway/blob/main/{PAGE}#purpose)"),
+        all_of(
+            says(f"({PAGE})", f"(https://example.org/slipway/blob/main/{PAGE}#purpose)"),
+            in_tree(COMPATIBILITY, "WORDS = {", "# By word.\nWORDS = {"),
+        ),
         {
             f"does not refer to {PAGE}": says(f"({PAGE})", "(docs/contracts/)"),
             "touches packages/contracts/src/slipway_contracts/submit_job_command.py": says(PAGE, "its page"),
@@ -125,6 +142,13 @@ EXAMPLES: Examples = {
                 f"[submit-job-command]({PAGE})", f"<!-- {PAGE} -->\n```\n{PAGE}\n```\n"
             ),
             "does not refer to docs/contracts/README.md": in_tree(ERRORS, "is unknown", "is missing or unknown"),
+            "refers to no page of docs/contracts, and the change is of a runtime lane": instead(
+                lambda pr: pr.small.write("apps/node/src/slipway_node/backoff.py", "SECONDS = 1\n"),
+                lambda pr: setattr(pr, "body", ADR),
+            ),
+            "README.md, and the change touches apps/api/src/slipway_gateway/auth.py": lambda pr: pr.small.write(
+                "apps/api/src/slipway_gateway/auth.py", "OPEN = True\n"
+            ),
             "execution-event.md, and the change touches apps/api": lambda pr: pr.small.write(
                 "apps/api/src/slipway_gateway/events.py", "TAKEN = 1\n"
             ),
@@ -132,7 +156,13 @@ EXAMPLES: Examples = {
     ),
     "adr-linked": Example(
         says(f"[ADR-0004]({ADR})", ADR),
-        {"does not link docs/adr/0004-": says(f"[ADR-0004]({ADR})", "ADR-0004")},
+        {
+            "does not link docs/adr/0004-": says(f"[ADR-0004]({ADR})", "ADR-0004"),
+            "which the change carries out": instead(
+                lambda pr: pr.small.write("apps/node/src/slipway_node/backoff.py", "SECONDS = 1\n"),
+                lambda pr: setattr(pr, "body", PAGE),
+            ),
+        },
     ),
     "sor-table": Example(
         says("| field | owner |", "|Field|Owner|"),
@@ -151,7 +181,10 @@ EXAMPLES: Examples = {
                 COMMAND, "ge=1, desc", "ge=2, desc"
             ),
             "SubmitJobCommand.labels is removed": REMOVED_FIELD,
-            "SubmitJobCommand.labels has another owner or writer": in_tree(
+            "SubmitJobCommand.labels has another owner, writer or reader": in_tree(
+                MAP, LABELS_IN_MAP, LABELS_IN_MAP.replace('["gateway"]', '["gateway", "node"]')
+            ),
+            "SubmitJobCommand.labels has another owner": in_tree(
                 MAP,
                 'labels = { owner = "Product SoR", writer = "product"',
                 'labels = { owner = "Product SoR", writer = "node"',
@@ -213,6 +246,16 @@ EXAMPLES: Examples = {
                 says(ROW, f"{ROW}| ExecutionEvent.submission_id | Product SoR | node | gateway |\n"),
                 says("Surface:", "Surfaces: docs/contracts/execution-event.md,"),
             ),
+        },
+    ),
+    "modules-claimed": Example(
+        lambda pr: pr.small.write(f"{CONTRACTS}/rounding.py", "def rounded(number):\n    return round(number)\n"),
+        {
+            "rests defines models; give it to a surface of docs/process/rollout.toml": lambda pr: pr.small.write(
+                f"{CONTRACTS}/rests.py",
+                "from slipway_contracts.fields import Id, NodeModel\n\n\nclass Rest(NodeModel):\n    job_id: Id\n",
+            ),
+            "fields defines models": in_tree(PLAN, ', "fields"]', "]"),
         },
     ),
     "idempotency-tests": Example(
@@ -294,12 +337,13 @@ EXAMPLES: Examples = {
             in_tree(COMPATIBILITY, "WORDS = {", "# By word.\nWORDS = {"),
             in_tree(PAGE, "A product asks that one job be run once.", "A product wants one job to be run once."),
             in_tree(PAGE, "The job's id.", "The\njob's id."),
+            in_tree(COMMAND, "vCPU", "Cores"),
             lambda pr: setattr(pr, "body", f"{PAGE} docs/contracts/execution-event.md {ADR}\n\nMode: Show\n"),
         ),
         {
             "SubmitJobCommand.priority is new; the description has no line `Mode: Ask`": says("Mode: Ask\n", ""),
             "no line `Mode: Ask`, or another mode beside it": says("Mode: Ask", "Mode: Ask\nMode: Ship"),
-            "waits for a review, and for a line `Reviewed by: <who>`": says("@reviewer", ""),
+            "waits for a review, and for a line `Reviewed by: @<who>`": says("@reviewer", "somebody"),
             "submit-job-command.md says another thing": instead(
                 in_tree(PAGE, "Repeating is safe.", "Repeating is not safe."),
                 lambda pr: setattr(pr, "body", f"{PAGE} {ADR}"),
@@ -309,6 +353,21 @@ EXAMPLES: Examples = {
                     COMPATIBILITY, '"done": Meaning(ExecutionState.COMPLETED)', '"done": Meaning(ExecutionState.FAILED)'
                 ),
                 lambda pr: setattr(pr, "body", f"docs/contracts/execution-event.md {ADR}"),
+            ),
+            "execution_event.py says another thing": instead(
+                WITH_A_VALIDATOR, lambda pr: setattr(pr, "body", f"docs/contracts/execution-event.md {ADR}")
+            ),
+            "__init__.py says another thing": instead(
+                in_tree(f"{CONTRACTS}/__init__.py", "CONTRACT_VERSION = 1", "CONTRACT_VERSION = 2"),
+                lambda pr: setattr(pr, "body", f"docs/contracts/README.md {ADR}"),
+            ),
+            "vectors/words.json says another thing": instead(
+                lambda pr: pr.small.write(VECTORS, '{"done": "completed"}\n'),
+                lambda pr: setattr(pr, "body", f"docs/contracts/README.md {ADR}"),
+            ),
+            "rollout.toml: submit-job-command no longer has apps/api/src/slipway_gateway/submit.py": instead(
+                in_tree(PLAN, 'paths = ["apps/api/src/slipway_gateway/submit.py"]\n', ""),
+                lambda pr: setattr(pr, "body", ""),
             ),
             "SubmitJobAccepted as a whole is defined in another way": instead(
                 in_tree(COMMAND, "class SubmitJobAccepted(ProductModel)", "class SubmitJobAccepted(NodeModel)"),

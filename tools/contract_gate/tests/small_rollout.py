@@ -4,11 +4,15 @@ from collections.abc import Mapping
 
 PLAN = """\
 adr = "docs/adr/0004-runtime-contract-boundary.md"
-meaning = ["compatibility", "errors"]
+meaning = [
+  "packages/contracts/src/slipway_contracts/*.py",
+  "packages/contracts/src/slipway_contracts/vectors/*.json",
+]
 
 [common]
 document = "docs/contracts/README.md"
-modules = ["errors", "problem"]
+modules = ["__init__", "errors", "problem", "fields"]
+paths = ["packages/contracts/src/slipway_contracts/vectors/*.json", "apps/api/src/slipway_gateway/auth.py"]
 
 [surfaces.submit-job-command]
 document = "docs/contracts/submit-job-command.md"
@@ -40,6 +44,7 @@ of = ["docs/adr/0004-runtime-contract-boundary.md"]
 name = "C"
 mode = "Show"
 step = 2
+runtime = true
 what = "the node"
 surfaces = ["execution-event"]
 paths = ["apps/node/*", "!apps/node/README.md"]
@@ -58,6 +63,7 @@ of = ["apps/node/tests/test_node.py::test_it_runs"]
 name = "B"
 mode = "Show"
 step = 3
+runtime = true
 what = "the gateway"
 surfaces = ["submit-job-command", "execution-event"]
 paths = ["apps/api/*", "packages/contracts/*"]

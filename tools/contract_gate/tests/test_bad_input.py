@@ -113,3 +113,20 @@ def test_a_tree_that_holds_is_exit_status_0_and_one_that_falls_short_1(tmp_path,
     small.append("README.md", "[a](gone.md)\n")
     assert cli.run(["docs", "--tree", str(small.root)]) == 1
     assert "README.md:4: the link gone.md leads to no file of the repository  [links]" in capsys.readouterr().out
+
+
+def test_a_fault_of_the_gates_own_is_one_line(tmp_path, monkeypatch, capsys):
+    def broken(_):
+        raise RuntimeError("it is\nbroken")
+
+    monkeypatch.setattr("contract_gate.documents.judge", broken)
+    small = SmallRepository.made_in(tmp_path)
+    assert cli.run(["docs", "--tree", str(small.root)]) == 2
+    said = capsys.readouterr().err
+    assert said == "contract-gate docs: a fault of the gate's own: RuntimeError: it is broken\n"
+
+
+def test_without_a_command_help_is_printed_and_nothing_was_judged(capsys):
+    assert cli.run([]) == 2
+    told = capsys.readouterr().out
+    assert [command for command in ("docs", "pr", "status") if command not in told] == []

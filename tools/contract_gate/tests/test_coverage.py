@@ -3,6 +3,8 @@
 import pytest
 
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, marked_in, marked_of
+from contract_gate.criteria import Tree, accepted
+from contract_gate.rules import GateError
 
 
 def covering(source, kind=IDEMPOTENCY, surface="reads"):
@@ -69,3 +71,18 @@ def test_files_that_pytest_does_not_collect_have_no_tests(tmp_path):
     assert [test.node_id for test in marked_in(tmp_path, ["test_it.py", "it.py", "test_it.md"])] == [
         "test_it.py::test_one"
     ]
+
+
+def test_a_mark_at_the_beginning_of_a_file_hides_nothing(tmp_path):
+    source = '\ufeffimport pytest\n\n@pytest.mark.idempotency("reads")\ndef test_it(): ...\n'
+    (tmp_path / "test_it.py").write_text(source, encoding="utf-8")
+    assert [test.name for test in marked_in(tmp_path, ["test_it.py"])] == ["test_it"]
+    (tmp_path / "decision.md").write_text("\ufeffStatus: Accepted\n", encoding="utf-8")
+    assert accepted("decision.md", Tree(tmp_path, ("decision.md",), ())).holds
+
+
+def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path):
+    for file in ("test_gone.py", "gone.md"):
+        with pytest.raises(GateError, match="cannot be read: No such file") as error:
+            marked_in(tmp_path, [file]) or accepted(file, Tree(tmp_path, (file,), ()))
+        assert error.value.file == file

@@ -78,7 +78,10 @@ def test_a_mode_that_is_not_chosen_is_none(text):
 
 
 def test_who_reviewed_is_named():
-    assert description_of("Reviewed by: @a, @b\n- **Reviewed-by:** c\nReviewed by:\nReviewed by: @who\n").reviewers == (
-        "@a, @b",
-        "c",
-    )
+    said = "Reviewed by: @a, @b-c\n- **Reviewed-by:** @d\nReviewed by:\nReviewed by: @who\n"
+    assert description_of(said).reviewers == ("@a", "@b-c", "@d")
+
+
+@pytest.mark.parametrize("who", ["c", "-", "@", "@-", "nobody yet", "...", "c@example.org"])
+def test_who_is_no_name_has_reviewed_nothing(who):
+    assert description_of(f"Reviewed by: {who}\n").reviewers == ()

@@ -30,6 +30,15 @@ def test_an_annotation_is_one_line_whose_parts_github_takes_apart_again():
     assert line == "::error file=docs/a%2Cb.md,line=3,title=documents-referenced::name it: 100%25%0Aof it"
 
 
+def test_what_was_not_judged_is_no_part_of_what_holds():
+    other = Rule("tests-ran", "pr", "Run them.")
+    report = Report((RULE, other), (), (Evidence("tests-ran", "not judged: nothing was given", judged=False),))
+    assert told("pr", report, Format.TEXT).endswith("contract-gate pr: 1 rule holds, 1 not judged")
+    assert json.loads(told("pr", report, Format.JSON))["not_judged"] == ["tests-ran"]
+    short = Report(report.rules, FELL.findings, report.evidence)
+    assert told("pr", short, Format.TEXT).endswith("1 of 1 rule fell short, 1 finding(s), 1 not judged")
+
+
 def test_a_program_reads_json():
     read = json.loads(told("pr", FELL, Format.JSON))
     assert (read["holds"], read["findings"][0]["rule"], read["findings"][0]["line"]) == (False, RULE.name, 3)

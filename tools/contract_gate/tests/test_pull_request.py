@@ -7,6 +7,7 @@ import pytest
 from pull_request_examples import (
     ADR,
     COMMAND,
+    COMPATIBILITY,
     EVENT,
     EXAMPLES,
     IN_MAP,
@@ -22,6 +23,8 @@ from small_repository import FILES, SmallRepository
 from small_rollout import ROLLOUT
 
 from contract_gate import cli
+from contract_gate.plan import Plan, parsed
+from contract_gate.plans import weakened
 from contract_gate.pull_request import GATE
 
 
@@ -66,9 +69,73 @@ def test_a_pull_request_falls_short_by_one_rule_alone_and_passes_without_it(pr, 
 def test_a_change_that_touches_no_surface_needs_no_table_and_no_link(pr):
     pr.undo()
     pr.small.append("README.md", "More.\n")
-    pr.small.write("apps/node/src/slipway_node/backoff.py", "SECONDS = 1\n")
     pr.body = "Say more."
     assert pr.judged() == []
+
+
+def test_a_runtime_lanes_pull_request_that_touches_no_surface_refers_to_any_page_and_links_the_decision(pr):
+    pr.undo()
+    pr.small.write("apps/node/src/slipway_node/backoff.py", "SECONDS = 1\n")
+    pr.body = "Wait less."
+    assert {rule for rule, _ in pr.judged()} == {"documents-referenced", "adr-linked"}
+    pr.body = f"Wait less, by docs/contracts/README.md and {ADR}."
+    assert pr.judged() == []
+
+
+SUBMIT_CODE = "apps/api/src/slipway_gateway/submit.py"
+
+
+def test_a_pull_request_is_judged_by_the_plan_that_was_there_before_it_too(pr):
+    pr.undo()
+    pr.small.replace(PLAN, 'paths = ["apps/api/src/slipway_gateway/submit.py"]\n', "")
+    pr.small.replace(PLAN, 'paths = ["apps/api/*", "packages/contracts/*"]', 'paths = ["packages/contracts/*"]')
+    pr.small.write(SUBMIT_CODE, "TAKEN = 1\n")
+    pr.small.replace(ADR, "Status: Accepted", "Status: Proposed")
+    pr.body = ""
+    found = dict(pr.judged())
+    assert f"refer to {PAGE}, and the change touches {SUBMIT_CODE}" in found["documents-referenced"]
+    assert {"adr-linked", "ask", "merge-order"} <= found.keys()
+
+
+def test_a_module_that_leaves_its_surface_is_judged_as_the_surfaces(pr):
+    pr.undo()
+    pr.small.replace(PLAN, 'modules = ["submit_job_command"]', "modules = []")
+    pr.small.replace(COMMAND, "    labels:", "    priority: int = 0\n    labels:")
+    pr.body = ""
+    found = pr.judged()
+    assert "1 field(s) change" in dict(found)["sor-table"]
+    assert any(rule == "one-owner" and "priority has no owner" in message for rule, message in found)
+
+
+def test_the_meaning_is_that_of_the_plan_before_it_too(pr):
+    pr.undo()
+    pr.small.replace(PLAN, '  "packages/contracts/src/slipway_contracts/*.py",\n', "")
+    pr.small.replace(COMPATIBILITY, "retryable=True", "retryable=False")
+    assert f"{COMPATIBILITY} says another thing" in pr.read().meaning
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('  "packages/contracts/src/slipway_contracts/*.py",\n', "", "*.py is no longer of the contract's meaning"),
+        ('modules = ["execution_event"]', "modules = []", "no longer has execution_event among its modules"),
+        (', "apps/api/src/slipway_gateway/events.py"]', "]", "events.py among its paths"),
+        ('gateway/submit.py"]', 'gateway/submit.py", "!*submit.py"]', "takes *submit.py out of its paths"),
+        ('paths = ["apps/api/*", ', "paths = [", "lane B no longer has apps/api/* among its paths"),
+        ('of = ["execution-event"]', 'of = ["submit-job-command"]', 'criterion "Events are taken once" as it was'),
+        ("step = 4", "step = 9", "lane D has another step"),
+        ("runtime = true\n", "", "lane C has another runtime"),
+        ('mode = "Ship"', 'mode = "Show"', "lane D has another mode"),
+        ("0004-runtime-contract-boundary.md", "0003-single-write.md", "no longer has the decision docs/adr/0004"),
+        ('name = "D"', 'name = "E"', "no longer has lane D"),
+    ],
+)
+def test_what_is_taken_out_of_the_plan_is_told(pr, old, new, told):
+    plan = pr.small.read(PLAN)
+    assert old in plan
+    former, now = (parsed(text, PLAN, Plan) for text in (plan, plan.replace(old, new, 1)))
+    (said,) = weakened(former, now)
+    assert told in said
 
 
 def test_a_change_is_judged_whether_it_is_committed_or_not_and_against_where_it_parted(pr):
@@ -91,7 +158,12 @@ def test_the_command_that_the_rollouts_page_gives_judges(pr, monkeypatch, capsys
     pr.ran()
     pr.small.write("results.xml", pr.results.read_text())
     assert cli.run(command.split()[1:]) == 0
-    assert capsys.readouterr().out == "contract-gate pr: 12 rules hold\n"
+    assert capsys.readouterr().out == "contract-gate pr: 13 rules hold\n"
+    assert run(pr) == 0
+    assert capsys.readouterr().out == (
+        "- not judged: no results of the tests were given (--results FILE)  [tests-ran]\n"
+        "contract-gate pr: 12 rules hold, 1 not judged\n"
+    )
 
 
 def test_another_wording_of_a_description_is_no_other_field(pr):
@@ -113,6 +185,7 @@ def test_a_surface_that_is_taken_away_is_a_change_of_all_its_fields(pr):
     pr.small.write(PLAN, gone)
     pr.small.write(MAP, sor_map[: sor_map.index("[surfaces.execution-event")])
     pr.small.remove(EVENT)
+    pr.small.remove(COMPATIBILITY)
     found = pr.judged()
     assert any("ExecutionEvent.state is removed" in message for _, message in found)
 
@@ -129,6 +202,7 @@ def run(pr, *arguments, base=None, body=None, results=None):
     ("edit", "told"),
     [
         (lambda pr: setattr(pr, "base", "no-such-branch"), "there is no revision no-such-branch"),
+        (lambda pr: setattr(pr, "base", "no\nsuch"), "there is no revision no such"),
         (in_tree(PLAN, "adr = ", "adr : "), "docs/process/rollout.toml: it is no TOML: "),
         (
             in_tree(PLAN, 'mode = "Show"', 'mode = "Later"'),
@@ -180,6 +254,8 @@ def test_what_cannot_be_judged_is_one_line_that_says_where(pr, capsys, edit, tol
     [
         (b"not XML", "it is no XML: syntax error: line 1, column 0"),
         (b"<html></html>", "it is no JUnit file: it begins with <html>"),
+        (b'<?xml version="1.0" encoding="foo"?><testsuites/>', "encoding that cannot be read: unknown encoding: foo"),
+        (b'<?xml version="1.0" encoding="utf-7"?><testsuites/>', "it is in an encoding that cannot be read: "),
         (None, "cannot be read: No such file or directory"),
     ],
 )

@@ -18,7 +18,33 @@ from contract_gate.rules import Gate
 ROOT = Path(__file__).parents[3]
 PLAN = plan_in(ROOT)
 PAGE = page((ROOT / "docs/process/runtime-contract-rollout.md").read_text(encoding="utf-8"))
-WITHOUT_MODELS = frozenset({"__init__", "lifecycle", "compatibility", "enrichment"})
+WITHOUT_MODELS = frozenset({"lifecycle", "compatibility", "enrichment"})
+SOURCES = ("apps/*.py", "packages/*.py", "packages/*.ts", "convex/*.ts", "!*/tests/*", "!*/test_*")
+ENFORCING = ("apps/api/src/*.py", "packages/contracts/src/*", "convex/functions/*.ts")
+OF_NO_SURFACE = (
+    # How a gateway is started, watched and told of.
+    "apps/api/src/slipway_gateway/__init__.py",
+    "apps/api/src/slipway_gateway/cli.py",
+    "apps/api/src/slipway_gateway/logs.py",
+    "apps/api/src/slipway_gateway/metrics.py",
+    "apps/api/src/slipway_gateway/server.py",
+    "apps/api/src/slipway_gateway/settings.py",
+    "apps/api/src/slipway_gateway/tracing.py",
+    "apps/api/src/slipway_gateway/version.py",
+    "apps/api/src/slipway_gateway/*/__init__.py",
+    # A store's schema, its statements as they are compiled, and moving it to another.
+    "apps/api/src/slipway_gateway/migrations/*",
+    "apps/api/src/slipway_gateway/moving.py",
+    "apps/api/src/slipway_gateway/stores/moving.py",
+    "apps/api/src/slipway_gateway/stores/archive/*",
+    "convex/functions/deployment.ts",
+    "convex/functions/imports.ts",
+    "convex/functions/model/importing.ts",
+    "convex/functions/model/tallying.ts",
+    "convex/functions/_generated/*",
+    "packages/contracts/src/slipway_contracts/py.typed",
+)
+"""Of what enforces the contract, the files that no surface and no page of what all share has."""
 MODULES = ("documents", "drift", "breaking", "retirement", "pull_request", "status")
 
 
@@ -44,10 +70,11 @@ def named():
 
 
 def test_every_place_that_the_plan_names_is_there(files):
-    globs = [glob for surface in PLAN.surfaces.values() for glob in (surface.document, *surface.paths, *surface.tests)]
+    globs = [glob for surface in PLAN.documented for glob in (surface.document, *surface.paths)]
+    globs += [glob for surface in PLAN.surfaces.values() for glob in surface.tests]
     globs += [glob for criterion in criteria() for glob in criterion.within]
     globs += [module_file(module) for surface in PLAN.documented for module in surface.modules]
-    globs += [module_file(module) for module in PLAN.meaning]
+    globs += PLAN.meaning
     assert [glob for glob in globs if not matching(files, [glob.removeprefix("!")])] == []
 
 
@@ -59,6 +86,22 @@ def test_every_module_of_the_contract_has_one_surface_or_is_shared():
     defined = [module for surface in PLAN.documented for module in surface.modules]
     there = {file.stem for file in (ROOT / SOURCE / "slipway_contracts").glob("*.py")}
     assert sorted(defined) == sorted(there - WITHOUT_MODELS)
+
+
+def test_every_source_of_the_runtime_is_a_runtime_lanes(files):
+    assert [file for file in matching(files, SOURCES) if not PLAN.runtime_lanes_of([file])] == []
+
+
+def test_all_that_enforces_the_contract_is_of_a_surface_or_is_shared_but_for_what_is_told_here(files):
+    enforcing = [file for file in matching(files, ENFORCING) if not PLAN.documents_of([file])]
+    assert [file for file in enforcing if not matching([file], OF_NO_SURFACE)] == []
+    assert [glob for glob in OF_NO_SURFACE if not matching(files, [glob])] == []
+
+
+def test_every_module_and_vector_of_the_contract_carries_its_meaning(files):
+    contract = matching(files, [f"{SOURCE}/*.py", f"{SOURCE}/*.json"])
+    assert len(contract) > 10
+    assert matching(contract, PLAN.meaning) == contract
 
 
 def test_every_lane_has_criteria():

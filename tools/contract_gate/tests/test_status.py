@@ -13,7 +13,8 @@ from small_repository import FILES, SmallRepository
 from small_rollout import PLAN, ROLLOUT
 
 from contract_gate import cli
-from contract_gate.status import GATE, State, state_of
+from contract_gate.repository import Repository
+from contract_gate.status import GATE, State, judge, state_of
 
 MAP = "docs/contracts/sor-map.toml"
 PAGE = "docs/contracts/submit-job-command.md"
@@ -76,6 +77,7 @@ EXAMPLES: Examples = {
         opens(body="Say more.", files=("README.md",)),
         {
             f"#1 (Change it) does not refer to {ADR}": opens(body=PAGE),
+            "does not refer to docs/adr": opens(body=PAGE, files=("apps/node/x.py",)),
             "#1 (Change it) does not": opens(
                 body="docs/contracts/README.md", files=("README.md",), labels=("lane: C",)
             ),
@@ -85,8 +87,9 @@ EXAMPLES: Examples = {
         opens(body=f"docs/contracts/README.md {ADR}", files=("apps/node/x.py",), labels=("lane C", "bug")),
         {
             f"#1 (Change it) does not refer to {PAGE}": opens(body=ADR),
-            "does not refer to docs/contracts/README.md": opens(
-                body=ADR, files=("apps/node/x.py",), labels=("Lane/C",)
+            "does not refer to a page of docs/contracts": opens(body=ADR, files=("apps/node/x.py",)),
+            "#1 (Change it) does not refer to a page of docs/contracts": opens(
+                body=f"docs/contracts/ {ADR}", files=("README.md",), labels=("Lane/C",)
             ),
         },
     ),
@@ -175,9 +178,27 @@ def test_what_holds_is_told_with_what_shows_it(rollout, capsys):
     assert '1 test marked tenant_boundary("submit-job-command"), as test_a_tenant_cannot_submit_for_another' in told
     assert told.endswith("contract-gate status: 5 rules hold\n")
     assert cli.run(arguments) == 0
-    assert "not judged: no list of open pull requests was given (--prs FILE)" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "not judged: no list of open pull requests was given (--prs FILE)" in told
+    assert told.endswith("contract-gate status: 2 rules hold, 3 not judged\n")
     assert cli.run([*arguments, "--format", "json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["evidence"]) > 5
+    read = json.loads(capsys.readouterr().out)
+    assert len(read["evidence"]) > 5
+    assert read["not_judged"] == ["adr-linked-by-prs", "contracts-referenced-by-prs", "no-ambiguous-owner"]
+
+
+def test_a_rule_that_falls_short_is_judged_though_a_part_of_it_was_not_given(rollout, capsys):
+    rollout.small.replace(
+        MAP, "labels =", 'urgency = { owner = "in transit", writer = "node", readers = ["node"] }\nlabels ='
+    )
+    assert cli.run(["status", "--tree", str(rollout.small.root)]) == 1
+    assert capsys.readouterr().out.endswith("1 of 3 rules fell short, 1 finding(s), 2 not judged\n")
+
+
+def test_the_exit_criteria_hold_on_this_repository():
+    report = judge(Repository(Path(__file__).parents[3]))
+    assert report.findings == ()
+    assert {rule.name for rule in report.rules} - set(report.not_judged) == {"adr-accepted", "lanes-hold"}
 
 
 def test_the_command_that_the_rollouts_page_gives_judges(rollout, monkeypatch, capsys):

@@ -1,7 +1,7 @@
 """What a pull request changes, as the rules of `contract-gate pr` judge it: read from git, the models and the plan."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,17 +9,21 @@ from contract_gate.coverage import marked_in
 from contract_gate.criteria import Tree
 from contract_gate.description import Description, description_of
 from contract_gate.fields import Field, Schema, fields_of, models_of
-from contract_gate.meaning import code_differs, page_differs
+from contract_gate.meaning import code_differs, page_differs, vector_differs, without_fields_differs
 from contract_gate.models import SOURCE, Contract, contract_in
-from contract_gate.plan import PLAN, Lane, Plan, Surface, module_file, parsed, plan_in
+from contract_gate.plan import PLAN, Lane, Plan, Surface, matching, module_file, parsed, plan_in
+from contract_gate.plans import is_of_a_runtime_lane, lanes_of, meaning_of, pages_of, surfaces_of, touched_by, weakened
 from contract_gate.repository import Repository
 from contract_gate.results import Results, results_in
 from contract_gate.rules import GateError
 from contract_gate.sor_map import MAP, Entry, SorMap, map_of
 
+NOBODYS = "of no surface: "
+"""What stands before the module's name in place of a surface's."""
+
 
 class Changed(NamedTuple):
-    """A field that the change adds, removes, defines in another way or gives to another owner or writer."""
+    """A field that the change adds, removes, defines in another way or gives to another owner, writer or reader."""
 
     field: Field
     how: str
@@ -32,6 +36,7 @@ class Change:
     plan: Plan
     tree: Tree
     lanes: tuple[Lane, ...]
+    is_of_a_runtime_lane: bool
     touched: Mapping[str, str]
     """Surface, or the page of what all share → what of it is touched."""
     surfaces: Mapping[str, Surface]
@@ -45,6 +50,8 @@ class Change:
     """The map's, and for a field that is removed the map's before the change."""
     meaning: tuple[str, ...]
     """What of the change is another meaning of the contract."""
+    unclaimed: tuple[str, ...]
+    """Modules of ``slipway_contracts`` that define models, and that neither a surface nor what all share has."""
     description: Description
     results: Results | None
     results_file: str | None
@@ -59,9 +66,11 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
     """Read the change from where the tree and ``base`` part. Raises GateError where something cannot be read."""
     commit = repository.merge_base(base)
     plan, former_plan = plan_in(repository.root), _former_plan(repository, commit)
-    surfaces = {**(former_plan.surfaces if former_plan else {}), **plan.surfaces}
+    surfaces = surfaces_of(former_plan, plan)
     files = repository.changed_since(commit)
-    before, after = _contracts(repository, commit, surfaces, files)
+    doing = [file for file in files if not _does_the_same(repository, commit, file)]
+    before, whole = _contracts(repository, commit, surfaces, files, _unclaimed(repository, plan))
+    after = _without_nobodys(whole)
     former, fields = fields_of(before, _parts(surfaces)), fields_of(after, _parts(surfaces))
     map_text = repository.text(MAP)
     sor_map, former_map = map_of(map_text), _former_map(repository, commit)
@@ -71,8 +80,9 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
     return Change(
         plan=plan,
         tree=Tree(repository.root, tracked, tuple(marked_in(repository.root, tracked))),
-        lanes=tuple(plan.lanes_of(files)),
-        touched=_touched(plan, surfaces, files, changed),
+        lanes=tuple(lanes_of(former_plan, plan, files)),
+        is_of_a_runtime_lane=is_of_a_runtime_lane(former_plan, plan, files),
+        touched=_touched(former_plan, plan, doing, changed),
         surfaces=surfaces,
         fields=fields,
         former_fields=former,
@@ -80,7 +90,13 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
         sor_map=sor_map,
         map_text=map_text,
         entries={**former_entries, **sor_map.entries()},
-        meaning=tuple(_meaning(repository, commit, plan, changed, (before, after), files)),
+        meaning=(
+            *_models_mean(plan, changed, before, after),
+            *_files_mean(repository, commit, (former_plan, plan), surfaces, files),
+        ),
+        unclaimed=tuple(
+            name.removeprefix(NOBODYS) for name, models in whole.models.items() if models and name not in after.models
+        ),
         description=description_of(body),
         results=results_in(results) if results else None,
         results_file=str(results) if results else None,
@@ -88,18 +104,34 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
 
 
 def _contracts(
-    repository: Repository, commit: str, surfaces: Mapping[str, Surface], files: Sequence[str]
+    repository: Repository,
+    commit: str,
+    surfaces: Mapping[str, Surface],
+    files: Sequence[str],
+    unclaimed: Mapping[str, tuple[str, ...]],
 ) -> tuple[Contract, Contract]:
-    """Return what the models say before and after the change."""
+    """Return what the models say before and after the change, those of ``unclaimed`` modules after it alone."""
     modules = {name: surface.modules for name, surface in surfaces.items()}
-    after = contract_in(repository.root, modules)
+    after = contract_in(repository.root, {**modules, **unclaimed})
     if not any(file.startswith(f"{SOURCE}/") for file in files):
-        return after, after
+        return _without_nobodys(after), after
     with repository.laid_out(commit, SOURCE) as place:
         try:
             return contract_in(place, modules), after
         except GateError as error:
             raise GateError(f"at {commit[:12]}, {error.message}", error.file, error.line) from error
+
+
+def _without_nobodys(contract: Contract) -> Contract:
+    models = {name: each for name, each in contract.models.items() if not name.startswith(NOBODYS)}
+    return replace(contract, models=models)
+
+
+def _unclaimed(repository: Repository, plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the modules that neither a surface nor what all share has, each by a name that no surface has."""
+    claimed = {module for each in plan.documented for module in each.modules}
+    package = repository.root / SOURCE / "slipway_contracts"
+    return {f"{NOBODYS}{path.stem}": (path.stem,) for path in sorted(package.glob("*.py")) if path.stem not in claimed}
 
 
 def _changed(
@@ -116,46 +148,66 @@ def _changed(
             yield Changed(field, "is removed")
         elif former[field] != fields[field]:
             yield Changed(field, "is defined in another way")
-        elif before and after and (before.owner, before.writer) != (after.owner, after.writer):
-            yield Changed(field, "has another owner or writer")
+        elif before and after and _entry(before) != _entry(after):
+            yield Changed(field, "has another owner, writer or reader")
 
 
-def _touched(
-    plan: Plan, surfaces: Mapping[str, Surface], files: Sequence[str], changed: Sequence[Changed]
-) -> dict[str, str]:
-    found = {name: each.touched_by(files) for name, each in surfaces.items()}
-    touched = {name: _and_more(those) for name, those in found.items() if those}
+def _entry(entry: Entry) -> tuple[str, str, frozenset[str]]:
+    return entry.owner, entry.writer, frozenset(entry.readers)
+
+
+def _touched(former: Plan | None, plan: Plan, files: Sequence[str], changed: Sequence[Changed]) -> dict[str, str]:
+    touched = {name: _and_more(those) for name, those in touched_by(former, plan, files).items()}
     for each in changed:
         touched.setdefault(each.field.surface, f"{each.field.name}, which {each.how}")
-    if plan.common and (shared := plan.common.touched_by(files)):
-        touched[plan.common.document] = _and_more(shared)
     return touched
 
 
-def _meaning(
-    repository: Repository,
-    commit: str,
-    plan: Plan,
-    changed: Sequence[Changed],
-    contracts: tuple[Contract, Contract],
-    files: Sequence[str],
-) -> Iterator[str]:
-    """Yield what of the change is another meaning of the contract."""
+def _does_the_same(repository: Repository, commit: str, file: str) -> bool:
+    """Tell whether a file is Python of which comments, docstrings or layout alone are changed."""
+    return file.endswith(".py") and not code_differs(repository.text_at(commit, file), _text_now(repository, file))
+
+
+def _text_now(repository: Repository, file: str) -> str | None:
+    return repository.text(file) if (repository.root / file).is_file() else None
+
+
+def _models_mean(plan: Plan, changed: Sequence[Changed], before: Contract, after: Contract) -> Iterator[str]:
+    """Yield what of the models is another meaning of the contract."""
     for each in changed:
         yield f"{each.field.name} {each.how}"
-    former, models = (models_of(each, plan.parts) for each in contracts)
+    former, models = (models_of(each, plan.parts) for each in (before, after))
     for key in sorted(former.keys() & models.keys()):
         if former[key] != models[key]:
             yield f"{key[1]} as a whole is defined in another way"
-    pages = {each.document for each in plan.documented}
-    modules = {module_file(module) for module in plan.meaning}
-    for file in files:
-        if file not in pages | modules:
-            continue
-        differs = page_differs if file in pages else code_differs
-        after = repository.text(file) if (repository.root / file).is_file() else None
-        if differs(repository.text_at(commit, file), after):
+
+
+def _files_mean(
+    repository: Repository,
+    commit: str,
+    plans: tuple[Plan | None, Plan],
+    surfaces: Mapping[str, Surface],
+    files: Sequence[str],
+) -> Iterator[str]:
+    """Yield what of the files, and of what the plan judges by, is another meaning of the contract."""
+    former_plan, plan = plans
+    yield from weakened(former_plan, plan) if former_plan else ()
+    pages = pages_of(former_plan, plan)
+    by_fields = {module_file(module) for surface in surfaces.values() for module in surface.modules}
+    for file in sorted({*matching(files, meaning_of(former_plan, plan)), *(pages & set(files))}):
+        if _differs_of(file, pages, by_fields)(repository.text_at(commit, file), _text_now(repository, file)):
             yield f"{file} says another thing"
+
+
+def _differs_of(
+    file: str, pages: Collection[str], by_fields: Collection[str]
+) -> Callable[[str | None, str | None], bool]:
+    """Return what tells whether a file says another thing; fields of models in ``by_fields`` are compared anyway."""
+    if file in pages:
+        return page_differs
+    if file.endswith(".json"):
+        return vector_differs
+    return without_fields_differs if file in by_fields else code_differs
 
 
 def _former_plan(repository: Repository, commit: str) -> Plan | None:

@@ -29,6 +29,13 @@ TreeOption = Annotated[Path, Parameter(name="--tree", help="The repository, or a
 BaseOption = Annotated[str, Parameter(name="--base", help="The revision that the change is to be merged into")]
 
 
+@app.default
+def nothing() -> int:
+    """Tell which commands there are."""
+    app.help_print()
+    return COULD_NOT_RUN
+
+
 @app.command
 def docs(*, form: FormatOption = Format.TEXT, tree: TreeOption = Path()) -> int:
     """Judge the contract's documents: sections, tables as the models say, links, decisions, the rollout's own page."""
@@ -109,10 +116,16 @@ def _judged(command: str, form: Format, judge: Callable[[], Report]) -> int:
     try:
         report = judge()
     except GateError as error:
-        print(told_of_error(command, error, form), file=sys.stdout if form is Format.JSON else sys.stderr)
-        return COULD_NOT_RUN
+        return _could_not_run(command, form, error)
+    except Exception as error:  # noqa: BLE001 - whoever asked is told in a line, and no traceback passes for a finding
+        return _could_not_run(command, form, GateError(f"a fault of the gate's own: {type(error).__name__}: {error}"))
     print(told(command, report, form))
     return HOLDS if report.holds else FALLS_SHORT
+
+
+def _could_not_run(command: str, form: Format, error: GateError) -> int:
+    print(told_of_error(command, error, form), file=sys.stdout if form is Format.JSON else sys.stderr)
+    return COULD_NOT_RUN
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

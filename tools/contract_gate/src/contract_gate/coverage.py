@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from contract_gate.rules import GateError
+
 IDEMPOTENCY = "idempotency"
 TENANT_BOUNDARY = "tenant_boundary"
 _KINDS = frozenset({IDEMPOTENCY, TENANT_BOUNDARY})
@@ -43,8 +45,16 @@ def marked_in(root: Path, files: Iterable[str]) -> list[MarkedTest]:
     found: list[MarkedTest] = []
     for file in files:
         if file.endswith(".py") and Path(file).name.startswith("test_"):
-            found += marked_of(file, (root / file).read_text(encoding="utf-8", errors="replace"))
+            found += marked_of(file, read_leniently(root, file))
     return found
+
+
+def read_leniently(root: Path, file: str) -> str:
+    """Return a file's text, whatever of it is no UTF-8. Raises GateError where the file cannot be read."""
+    try:
+        return (root / file).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise GateError(f"cannot be read: {error.strerror}", file) from error
 
 
 def marked_of(file: str, source: str) -> list[MarkedTest]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from contract_gate.coverage import MarkedTest
+from contract_gate.coverage import MarkedTest, read_leniently
 from contract_gate.plan import Criterion, EvidenceKind, matching
 
 _STATUS = re.compile(r"Status: (.+)")
@@ -48,7 +48,7 @@ def accepted(page: str, tree: Tree) -> Shown:
     """Return whether a decision is accepted, by its page's status."""
     if page not in tree.files:
         return Shown(False, "is not there", page)
-    for number, line in enumerate((tree.root / page).read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_leniently(tree.root, page).splitlines(), 1):
         status = _STATUS.fullmatch(line)
         if status is not None:
             return Shown(status[1] == "Accepted", line, page, number)

@@ -12,6 +12,11 @@ COLUMNS = ("field", "owner", "writer", "readers")
 HEADER = f"| {' | '.join(COLUMNS)} |"
 """The header of the SoR mapping table, as .github/pull_request_template.md has it."""
 
+CONTRACTS = "docs/contracts"
+_CONTRACT = re.compile(rf"(?<![\w.-]){CONTRACTS}/[\w-]+\.md(?![\w-]|\.\w)")
+
+_PERSON = re.compile(r"(?<![\w@])@\w[\w-]*")
+
 NOBODY = "@who"
 """What the rollout's page has in the place of a name."""
 
@@ -46,6 +51,11 @@ class Description:
         """Tell whether the description has the path of ``file``, in a link or as text."""
         return re.search(rf"(?<![\w.-]){re.escape(file)}(?![\w-]|\.\w)", self.text) is not None
 
+    @property
+    def refers_to_a_contract(self) -> bool:
+        """Tell whether the description has the path of any of the contract's pages, in a link or as text."""
+        return _CONTRACT.search(self.text) is not None
+
 
 def description_of(body: str) -> Description:
     """Read a description; what stands in a comment or in a block of code is not said."""
@@ -53,14 +63,14 @@ def description_of(body: str) -> Description:
     tables = _tables(lines)
     cells = [(line.number, _cells(line.text)) for table in tables for line in table if _says_something(line.text)]
     modes = [match[1].capitalize() for match in _matches(_MODE, lines)]
-    reviewers = [match[1].strip(" \t*_") for match in _matches(_REVIEWED, lines)]
+    reviewers = [who for match in _matches(_REVIEWED, lines) for who in _PERSON.findall(match[1])]
     return Description(
         text="\n".join(line.text for line in lines),
         has_table=bool(tables),
         rows=tuple(_row(number, each) for number, each in cells if len(each) == len(COLUMNS)),
         malformed=tuple(number for number, each in cells if len(each) != len(COLUMNS)),
         modes=frozenset(Mode(mode) for mode in modes if mode in set(Mode)),
-        reviewers=tuple(who for who in reviewers if who not in {"", NOBODY}),
+        reviewers=tuple(who for who in reviewers if who != NOBODY),
     )
 
 

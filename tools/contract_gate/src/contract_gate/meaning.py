@@ -1,7 +1,10 @@
 """Whether a change of a file changes what the contract means. Pure."""
 
 import ast
+import json
 import re
+
+from contract_gate.fields import SAID_TO_PEOPLE
 
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
 NOT_NORMATIVE = frozenset({"Purpose"})
@@ -13,23 +16,74 @@ def code_differs(before: str | None, after: str | None) -> bool:
     return _code(before) != _code(after)
 
 
+def without_fields_differs(before: str | None, after: str | None) -> bool:
+    """Tell whether a module of models does another thing, but for what is compared as a field.
+
+    That is a field that comes or goes, and what a field says to people. All else counts: a validator, a function, a
+    type whose schema is the same.
+    """
+    trees = [_tree(source) for source in (before, after)]
+    if before is None or after is None or None in trees:
+        return code_differs(before, after)
+    declared = [_declared(tree) for tree in trees if tree]
+    both = declared[0] & declared[1]
+    return len({ast.dump(_without_fields(tree, both)) for tree in trees if tree}) > 1
+
+
+def vector_differs(before: str | None, after: str | None) -> bool:
+    """Tell whether a file of golden vectors says another thing; layout says nothing."""
+    try:
+        return before is None or after is None or json.loads(before) != json.loads(after)
+    except json.JSONDecodeError:
+        return before != after
+
+
 def page_differs(before: str | None, after: str | None) -> bool:
     """Tell whether a page binds to another thing; layout, where links lead, and why a surface exists bind nobody."""
     return _normative(before) != _normative(after)
 
 
 def _code(source: str | None) -> str | None:
-    if source is None:
-        return None
+    tree = None if source is None else _tree(source)
+    return source if tree is None else ast.dump(tree)
+
+
+def _tree(source: str | None) -> ast.Module | None:
+    """Return a module without what does nothing; None where it is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = ast.parse((source or "").removeprefix("\ufeff"))
     except (SyntaxError, ValueError):
-        return source
+        return None
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [each for each in body if not _is_text(each)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return tree
+
+
+def _models(tree: ast.Module) -> list[ast.ClassDef]:
+    """Return the classes whose annotated names may be fields of models: derived from another, and no dataclasses."""
+    return [each for each in tree.body if isinstance(each, ast.ClassDef) and each.bases and not each.decorator_list]
+
+
+def _declared(tree: ast.Module) -> set[tuple[str, str]]:
+    return {(model.name, _field(each)) for model in _models(tree) for each in model.body}
+
+
+def _without_fields(tree: ast.Module, kept: set[tuple[str, str]]) -> ast.Module:
+    """Return the module with those fields alone that are ``kept``, and without what fields say to people."""
+    for model in _models(tree):
+        model.body = [each for each in model.body if not _field(each) or (model.name, _field(each)) in kept]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [each for each in node.keywords if each.arg not in SAID_TO_PEOPLE]
+    return tree
+
+
+def _field(statement: ast.stmt) -> str:
+    """Return the name that a statement declares with its type; nothing where it declares none."""
+    declared = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    return statement.target.id if declared else ""  # type: ignore[attr-defined]
 
 
 def _is_text(statement: ast.stmt) -> bool:

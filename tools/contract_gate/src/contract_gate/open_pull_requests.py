@@ -55,9 +55,10 @@ class OpenPullRequest(_Exported):
         return description_of(self.body or "")
 
     def carries_out(self, plan: Plan) -> bool:
-        """Tell whether it carries the contract out: it touches a surface, or has the label of a lane."""
+        """Tell whether it carries the contract out: by a surface, a runtime lane's file, or the label of a lane."""
         named = {match[1] for label in self.labels if (match := _LANE.fullmatch(label.name))}
-        return bool(plan.documents_of(self.paths)) or not named.isdisjoint(lane.name for lane in plan.lanes)
+        touches = plan.documents_of(self.paths) or plan.runtime_lanes_of(self.paths)
+        return bool(touches) or not named.isdisjoint(lane.name for lane in plan.lanes)
 
 
 class Claim(NamedTuple):

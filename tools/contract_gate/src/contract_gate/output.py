@@ -23,7 +23,8 @@ def told(command: str, report: Report, form: Format) -> str:
         case Format.JSON:
             rules = [{"name": rule.name, "asks": rule.asks} for rule in report.rules]
             seen = {"findings": list(map(_said, report.findings)), "evidence": list(map(_said, report.evidence))}
-            return json.dumps({"command": command, "holds": report.holds, "rules": rules, **seen}, indent=2)
+            judged = {"holds": report.holds, "not_judged": list(report.not_judged), "rules": rules}
+            return json.dumps({"command": command, **judged, **seen}, indent=2)
         case Format.GITHUB:
             return "\n".join(
                 [*map(_annotation, report.findings), *map(_shown, report.evidence), _summary(command, report)]
@@ -32,6 +33,7 @@ def told(command: str, report: Report, form: Format) -> str:
 
 def told_of_error(command: str, error: GateError, form: Format) -> str:
     """Return the one line that is printed where the gate could not judge."""
+    error = GateError(_in_a_line(error.message), error.file and _in_a_line(error.file), error.line)
     match form:
         case Format.TEXT:
             return f"contract-gate {command}: {_where(error.file, error.line)}{error.message}"
@@ -39,6 +41,10 @@ def told_of_error(command: str, error: GateError, form: Format) -> str:
             return json.dumps({"command": command, "error": error.message, "file": error.file, "line": error.line})
         case Format.GITHUB:
             return _annotation(Finding("could not run", error.message, error.file, error.line))
+
+
+def _in_a_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def _text(command: str, report: Report) -> str:
@@ -55,11 +61,13 @@ def _shown(it: Evidence) -> str:
 
 
 def _summary(command: str, report: Report) -> str:
-    rules = f"{len(report.rules)} rule{'s' * (len(report.rules) != 1)}"
+    judged = len(report.rules) - len(report.not_judged)
+    rules = f"{judged} rule{'s' * (judged != 1)}"
+    rest = f", {len(report.not_judged)} not judged" if report.not_judged else ""
     if report.holds:
-        return f"contract-gate {command}: {rules} hold{'s' * (len(report.rules) == 1)}"
+        return f"contract-gate {command}: {rules} hold{'s' * (judged == 1)}{rest}"
     fell = len({it.rule for it in report.findings})
-    return f"contract-gate {command}: {fell} of {rules} fell short, {len(report.findings)} finding(s)"
+    return f"contract-gate {command}: {fell} of {rules} fell short, {len(report.findings)} finding(s){rest}"
 
 
 def _where(file: str | None, line: int | None) -> str:

@@ -45,14 +45,16 @@ class _Part(BaseModel):
 
 
 class Common(_Part):
-    """What all surfaces share: the page that tells it, and the modules that define it."""
+    """What all surfaces share: the page that tells it, the modules that define it, and the code that carries it."""
 
     document: str
     modules: tuple[str, ...]
+    paths: tuple[str, ...] = ()
 
     def touched_by(self, files: Sequence[str]) -> list[str]:
-        """Return those of ``files`` that are the page or a module."""
-        return matching(files, (self.document, *map(module_file, self.modules)))
+        """Return those of ``files`` that are its page, its models or its code."""
+        own = {*matching(files, (self.document, *map(module_file, self.modules))), *matching(files, self.paths)}
+        return [file for file in files if file in own]
 
 
 class Surface(Common):
@@ -64,13 +66,7 @@ class Surface(Common):
     """
 
     parts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
     tests: tuple[str, ...] = ("*test_*.py",)
-
-    def touched_by(self, files: Sequence[str]) -> list[str]:
-        """Return those of ``files`` that are its page, its models or its code."""
-        own = set(super().touched_by(files)) | set(matching(files, self.paths))
-        return [file for file in files if file in own]
 
 
 class Criterion(_Part):
@@ -90,11 +86,12 @@ class Criterion(_Part):
 
 
 class Lane(_Part):
-    """A lane of the rollout."""
+    """A lane of the rollout; a ``runtime`` one carries the contract out, whatever of its files is changed."""
 
     name: str
     mode: Mode
     step: Annotated[int, Field(ge=1)]
+    runtime: bool = False
     what: str
     surfaces: tuple[str, ...]
     paths: tuple[str, ...]
@@ -102,7 +99,7 @@ class Lane(_Part):
 
 
 class Plan(_Part):
-    """The whole plan. ``meaning`` are modules of which any change of what they do changes the contract's meaning."""
+    """The whole plan. ``meaning``: globs of files, any change of what they do changes what the contract means."""
 
     adr: str
     meaning: tuple[str, ...] = ()
@@ -135,6 +132,10 @@ class Plan(_Part):
     def lanes_of(self, files: Sequence[str]) -> list[Lane]:
         """Return the lanes that one of ``files`` lies in, by merge step."""
         return [lane for lane in self.in_order if matching(files, lane.paths)]
+
+    def runtime_lanes_of(self, files: Sequence[str]) -> list[Lane]:
+        """Return the runtime lanes that one of ``files`` lies in, by merge step."""
+        return [lane for lane in self.lanes_of(files) if lane.runtime]
 
     def surfaces_of(self, files: Sequence[str]) -> list[str]:
         """Return the surfaces whose page, models or code one of ``files`` is."""

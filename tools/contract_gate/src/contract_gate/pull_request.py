@@ -7,11 +7,11 @@ from pathlib import Path
 from contract_gate.change import Change, change_since
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, MarkedTest
 from contract_gate.criteria import shown
-from contract_gate.description import HEADER, Row, row_told
-from contract_gate.plan import Mode, matching
+from contract_gate.description import CONTRACTS, HEADER, Row, row_told
+from contract_gate.plan import PLAN, Mode, matching, module_file
 from contract_gate.repository import Repository
 from contract_gate.results import Outcome, Results, outcome_of
-from contract_gate.rules import Finding, Gate, Report, finding
+from contract_gate.rules import Evidence, Finding, Gate, Report, finding, not_judged
 from contract_gate.sor_map import MAP, Owner, Reader, Writer, faults, line_of
 
 GATE: Gate[Change] = Gate("pr")
@@ -22,16 +22,21 @@ def judge(repository: Repository, base: str, body: str, results: Path | None = N
     return GATE.judge(change_since(repository, base, body, results))
 
 
-@GATE.rule("documents-referenced", "The description refers to the page of each surface that is touched.")
+@GATE.rule(
+    "documents-referenced",
+    "The description refers to the page of each surface that is touched, in a runtime lane to one at least.",
+)
 def _documents_referenced(change: Change) -> Iterator[Finding]:
     for document, what in change.documents():
         if not change.description.refers_to(document):
             yield finding(f"the description does not refer to {document}, and the change touches {what}")
+    if change.is_of_a_runtime_lane and not change.touched and not change.description.refers_to_a_contract:
+        yield finding(f"the description refers to no page of {CONTRACTS}, and the change is of a runtime lane")
 
 
-@GATE.rule("adr-linked", "The description links ADR-0004 where a surface is touched.")
+@GATE.rule("adr-linked", "The description links ADR-0004 where a surface is touched, and in every runtime lane.")
 def _adr_linked(change: Change) -> Iterator[Finding]:
-    if change.touched and not change.description.refers_to(change.plan.adr):
+    if (change.touched or change.is_of_a_runtime_lane) and not change.description.refers_to(change.plan.adr):
         yield finding(f"the description does not link {change.plan.adr}, which the change carries out")
 
 
@@ -99,6 +104,14 @@ def _one_owner(change: Change) -> Iterator[Finding]:
         yield finding(message, MAP, line_of(change.map_text, field))
 
 
+@GATE.rule("modules-claimed", "Each module that defines models of the contract has a surface, or is what all share.")
+def _modules_claimed(change: Change) -> Iterator[Finding]:
+    for module in change.unclaimed:
+        yield finding(
+            f"{module} defines models; give it to a surface of {PLAN}, or to what all share", module_file(module)
+        )
+
+
 @GATE.rule("idempotency-tests", 'Each surface that is touched has a test marked idempotency("surface").')
 def _idempotency_tests(change: Change) -> Iterator[Finding]:
     return _not_covered(change, IDEMPOTENCY)
@@ -124,8 +137,9 @@ def _covering(change: Change, kind: str, surface: str) -> list[MarkedTest]:
 @GATE.rule(
     "tests-ran", "With a results file: the tests that cover what is touched ran and passed, and not all were skipped."
 )
-def _tests_ran(change: Change) -> Iterator[Finding]:
+def _tests_ran(change: Change) -> Iterator[Finding | Evidence]:
     if change.results is None:
+        yield not_judged("no results of the tests were given (--results FILE)")
         return
     for name in change.touched:
         for kind in (IDEMPOTENCY, TENANT_BOUNDARY) if name in change.plan.surfaces else ():
@@ -168,4 +182,4 @@ def _ask(change: Change) -> Iterator[Finding]:
     if change.description.modes != {Mode.ASK}:
         yield finding(f"{why}; the description has no line `Mode: Ask`, or another mode beside it")
     elif not change.description.reviewers:
-        yield finding(f"{why}; it waits for a review, and for a line `Reviewed by: <who>` in the description")
+        yield finding(f"{why}; it waits for a review, and for a line `Reviewed by: @<who>` in the description")

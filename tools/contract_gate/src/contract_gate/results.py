@@ -30,6 +30,8 @@ def results_in(file: Path) -> Results:
         raise GateError(f"cannot be read: {error.strerror}", str(file)) from error
     except ET.ParseError as error:
         raise GateError(f"it is no XML: {error}", str(file), error.position[0]) from error
+    except (LookupError, ValueError) as error:
+        raise GateError(f"it is in an encoding that cannot be read: {error}", str(file)) from error
     if root.tag not in {"testsuites", "testsuite"}:
         raise GateError(f"it is no JUnit file: it begins with <{root.tag}>", str(file))
     found: dict[tuple[str, str], Outcome] = {}

@@ -32,12 +32,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that a rule holds, told where a gate is asked for the state of things."""
+    """What shows that a rule holds, told where a gate is asked for the state of things.
+
+    One that is not ``judged`` says why its rule could not be judged, or a part of it, by what was given.
+    """
 
     rule: str
     message: str
     file: str | None = None
     line: int | None = None
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,14 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing falls short."""
+        """Whether nothing falls short of what was judged."""
         return not self.findings
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Return the rules that were not judged, or not wholly, and did not fall short either."""
+        fell = {each.rule for each in self.findings}
+        return tuple(dict.fromkeys(it.rule for it in self.evidence if not it.judged and it.rule not in fell))
 
 
 class Gate(Generic[Material]):
@@ -108,3 +118,8 @@ def finding(message: str, file: str | None = None, line: int | None = None) -> F
 def evidence(message: str, file: str | None = None, line: int | None = None) -> Evidence:
     """Return what shows a rule to hold; the rule is given by its gate."""
     return Evidence("", message, file, line)
+
+
+def not_judged(why: str) -> Evidence:
+    """Return that a rule was not judged; the rule is given by its gate."""
+    return Evidence("", f"not judged: {why}", judged=False)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from contract_gate.coverage import marked_in
 from contract_gate.criteria import Tree, accepted, shown
+from contract_gate.description import CONTRACTS
 from contract_gate.fields import fields_of
 from contract_gate.models import contract_in
 from contract_gate.open_pull_requests import OpenPullRequest, ambiguities, open_pull_requests_in
 from contract_gate.plan import Plan, plan_in
 from contract_gate.repository import Repository
-from contract_gate.rules import Evidence, Finding, Gate, Report, evidence, finding
+from contract_gate.rules import Evidence, Finding, Gate, Report, evidence, finding, not_judged
 from contract_gate.sor_map import MAP, Fault, SorMap, faults, line_of, map_of
 
-NOT_GIVEN = "not judged: no list of open pull requests was given (--prs FILE)"
+NOT_GIVEN = "no list of open pull requests was given (--prs FILE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +76,23 @@ def _contracts_referenced_by_prs(state: State) -> Iterator[Finding | Evidence]:
 
 
 def _each_refers_to(state: State, files: list[str] | None) -> Iterator[Finding | Evidence]:
-    """Yield whether each pull request that carries the contract out refers to ``files``, or to the pages it touches."""
+    """Yield whether each pull request that carries the contract out refers to ``files``, or to the pages it touches.
+
+    One that touches none, and is a runtime lane's by its files or by its label, refers to any page of the contract.
+    """
     if state.open is None:
-        yield evidence(NOT_GIVEN)
+        yield not_judged(NOT_GIVEN)
         return
     for each in state.carrying:
-        due = files or _pages_of(state.plan, each)
+        due = files or state.plan.documents_of(each.paths)
         missing = [file for file in due if not each.description.refers_to(file)]
+        if not due:
+            due = [f"a page of {CONTRACTS}"]
+            missing = due if not each.description.refers_to_a_contract else []
         yield from (finding(f"{each} ({each.title}) does not refer to {file}") for file in missing)
         if not missing:
             yield evidence(f"{each} ({each.title}) refers to {', '.join(due)}")
     yield evidence(f"{len(state.carrying)} of {len(state.open)} open pull requests carry the contract out")
-
-
-def _pages_of(plan: Plan, each: OpenPullRequest) -> list[str]:
-    """Return the pages of what a pull request touches; the contract's own where it has but the label of a lane."""
-    return plan.documents_of(each.paths) or [plan.common.document if plan.common else plan.adr]
 
 
 @GATE.rule("no-ambiguous-owner", "Each field has one owner and one writer, in the map and in every open pull request.")
@@ -100,7 +102,7 @@ def _no_ambiguous_owner(state: State) -> Iterator[Finding | Evidence]:
     if not state.map_faults:
         yield evidence(f"{len(state.sor_map.entries())} fields, each with one owner and one writer", MAP)
     if state.open is None:
-        yield evidence(NOT_GIVEN)
+        yield not_judged(NOT_GIVEN)
         return
     found = list(ambiguities(state.open, state.sor_map))
     yield from map(finding, found)
