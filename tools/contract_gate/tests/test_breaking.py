@@ -94,6 +94,13 @@ def test_a_contract_that_was_not_there_breaks_nobody(tmp_path):
     assert breaking.judge(small.repository, "main").holds
 
 
+def test_a_base_that_keeps_the_contract_out_of_archives_is_compared_with_all_the_same(proposed):
+    small = proposed(written(".gitattributes", "packages/** export-ignore\n"))
+    small.git("branch", "--force", "main", "HEAD")
+    without_labels(small)
+    assert rules_of(breaking.judge(small.repository, "main").findings) == {"field-removed"}
+
+
 CANNOT_BE_READ: Sequence[tuple[str, Change, str]] = (
     ("models that are not there", submit("import Field", "import Feild"), "the models cannot be imported"),
     ("a module that is no Python", errors("class Code", "class"), "the models cannot be imported"),
