@@ -23,7 +23,7 @@ REMEDY = "keep it, or raise CONTRACT_VERSION with a decision in docs/adr (ADR-00
 ASKS: Mapping[str, str] = {
     "field-removed": "A field of an answer or of a request stays.",
     "field-narrowed": "What an older node or client may send is taken: types, bounds, patterns, null, unknown fields.",
-    "field-widened": "What is answered is what older readers know: types, bounds, patterns, null, words.",
+    "field-widened": "What is answered is what older readers know: status, media and other types, bounds, null, words.",
     "field-required": "A request needs no field that it did not need, and an answer has each that it always had.",
     "word-removed": "A word that an older node or client may say is taken.",
     "default-changed": "What is left out means what it meant.",
