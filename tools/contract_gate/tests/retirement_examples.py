@@ -25,25 +25,66 @@ NEW_PACKAGE = replaced("pyproject.toml", "root_packages = [", 'root_packages = [
 
 EXAMPLES: Examples = {
     "retired-in-lock-files": Example(
-        together(locked("redis"), excused("`uv.lock: redis`"), locked("sharq")),
+        together(
+            locked("redis"),
+            excused("`uv.lock: redis`"),
+            locked("sharq"),
+            locked("redistribute"),
+            written("block/redis.md", "no redis\n"),
+            written("apps/web/async-lock.ts", "export const note = 'no redis'\n"),
+            written("packages/x/package.json", '{"description": "no redis", "dependencies": {"quasar": "1"}}\n'),
+            written("samples/a.py", "# /// script\n# dependencies = ['httpx']\n# ///\nWHY = 'no redis'\n"),
+        ),
         {
-            "it resolves `redis`": locked("redis"),
+            "resolves `redis`": locked("redis"),
             "name `uv.lock: celery-types` among the exceptions": locked("celery-types"),
-            "it resolves `hiredis`": together(locked("redis"), excused("`uv.lock: redis`"), locked("hiredis")),
-            "it resolves `django-rq`": written("poetry.lock", '[[package]]\nname = "django-rq"\n'),
-            "it resolves `arq`": written("apps/x/requirements-dev.txt", "httpx>=1\narq[watch]==0.26 # soon\n"),
-            "it resolves `@redis/client`": appended("pnpm-lock.yaml", "  '@redis/client@5.0.0(x@1.0.0)': {}\n"),
-            "it resolves `ioredis`": written(
+            "resolves `hiredis`": together(locked("redis"), excused("`uv.lock: redis`"), locked("hiredis")),
+            "resolves `django-rq`": written("poetry.lock", '[[package]]\nname = "django-rq"\n'),
+            "resolves `arq`": written("apps/x/requirements-dev.txt", "httpx>=1\narq[watch]==0.26 # soon\n"),
+            "resolves `@redis/client`": appended("pnpm-lock.yaml", "  '@redis/client@5.0.0(x@1.0.0)': {}\n"),
+            "resolves `ioredis`": written(
                 "package-lock.json", '{"packages": {"": {}, "node_modules/a/node_modules/ioredis": {"version": "5"}}}\n'
             ),
-            "it resolves `bull`": written("package-lock.json", '{"packages": {"node_modules/q": {"name": "bull"}}}\n'),
-            "it resolves `bullmq`": written(
+            "resolves `bull`": written("package-lock.json", '{"packages": {"node_modules/q": {"name": "bull"}}}\n'),
+            "resolves `bullmq`": written(
                 "package-lock.json", '{"dependencies": {"a": {"dependencies": {"bullmq": {"version": "5"}}}}}\n'
             ),
-            "it resolves `bee-queue`": written(
+            "resolves `bee-queue`": written(
                 "yarn.lock", '# yarn lockfile v1\n\nbee-queue@^1, "bee-queue@^1.4":\n  version "1"\n'
             ),
-            "it resolves `redis-om`": written("yarn.lock", '"cache@npm:redis-om@^4":\n  version: 4\n'),
+            "resolves `redis-om`": written("yarn.lock", '"cache@npm:redis-om@^4":\n  version: 4\n'),
+            "resolves `redisvl`": written("Pipfile.lock", '{"_meta": {}, "develop": {"redisvl": {}}}\n'),
+            "resolves `keydb`": written("requirements/dev.txt", "keydb\n"),
+            "resolves `fakeredis`": written("dev-requirements.txt", "fakeredis[lua]\n"),
+            "resolves `kombu[redis]`": written("requirements.in", "kombu[redis]>=5\n"),
+            "resolves `git+https://example.org/redis-py.git`": written(
+                "requirements.txt", "-e git+https://example.org/redis-py.git\n"
+            ),
+            "bun.lock: @redis/json": written(
+                "bun.lock", '{\n  "packages": {\n    "j": ["@redis/json@1.0.0", "", {}],\n  },\n}\n'
+            ),
+            "conda-lock.yml: redis-py": written("conda-lock.yml", "package:\n- name: redis-py\n  version: '5'\n"),
+            "pixi.lock: redis": written("pixi.lock", "packages:\n- conda: https://example.org/redis-7.2-h1.conda\n"),
+            "samples/a.py.lock: redis": written("samples/a.py.lock", '[[package]]\nname = "redis"\n'),
+            "name `pyproject.toml: celery` among": replaced(
+                "pyproject.toml", "[tool.", '[dependency-groups]\ndev = ["celery>=5"]\n\n[tool.'
+            ),
+            "packages/x/pyproject.toml: rq": written(
+                "packages/x/pyproject.toml", '[project.optional-dependencies]\nqueue = ["rq>=1"]\n'
+            ),
+            "packages/x/pyproject.toml: arq": written(
+                "packages/x/pyproject.toml", '[tool.poetry.group.dev.dependencies]\n"arq" = "^0.26"\n'
+            ),
+            "packages/x/package.json: ioredis": written(
+                "packages/x/package.json", '{"devDependencies": {"ioredis": "^5"}}\n'
+            ),
+            "packages/x/package.json: npm:bullmq@5": written(
+                "packages/x/package.json", '{"dependencies": {"queue": "npm:bullmq@5"}}\n'
+            ),
+            "pnpm-workspace.yaml: redis": written("pnpm-workspace.yaml", "catalog:\n  redis: ^5\n"),
+            "samples/a.py: redis": written(
+                "samples/a.py", '#!/usr/bin/env python\n# /// script\n# dependencies = [\n#   "redis>=5",\n# ]\n# ///\n'
+            ),
         },
     ),
     "retired-in-imports": Example(

@@ -22,6 +22,8 @@ _KIN_PACKAGES = frozenset({"bull", "bee-queue"})
 """Names that say it of a package alone; elsewhere they are words."""
 
 _MENTION = re.compile("|".join(sorted(RETIRED | KIN | _KIN_PACKAGES)), re.IGNORECASE)
+_NAMED_AFTER = re.compile(r"\bredis(?!tribut|patch|cover|play|till)\w*")
+"""What is made for Redis, among packages and images: redisvl, redislabs/redismod, but not redistribute."""
 _WORD = re.compile(r"[a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -41,7 +43,7 @@ def is_retired_package(name: str) -> bool:
     folded = name.lower().replace("_", "-")
     if folded.startswith("."):
         return False  # a file beside the source
-    return folded in _KIN_PACKAGES or names_a_retired(folded)
+    return folded in _KIN_PACKAGES or names_a_retired(folded) or _NAMED_AFTER.search(folded) is not None
 
 
 _DYNAMIC_IMPORTS = frozenset({"import_module", "__import__", "importorskip", "find_spec"})
