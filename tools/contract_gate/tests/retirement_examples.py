@@ -104,6 +104,16 @@ EXAMPLES: Examples = {
             "it imports `arq.worker`": written(
                 "tests/a.py", "import importlib\nimportlib.import_module('arq.worker')\n"
             ),
+            "a.py: redis.client": written("tests/a.py", "importlib.import_module(name='redis.client')\n"),
+            "a.py: rq": written("tests/a.py", "importlib.import_module('.job', package='rq')\n"),
+            "a.py: aioredis": written(
+                "tests/a.py", "from importlib import import_module as im\n\nstore = im('aioredis')\n"
+            ),
+            "a.py: arq": written("tests/a.py", "load = importlib.import_module\nload('arq')\n"),
+            "apps/web/b.ts: redis": written(
+                "apps/web/b.ts", "const tick = /`/\nconst c = await import('redis') // `\n"
+            ),
+            "apps/web/c.ts: redis": written("apps/web/c.ts", "f(a / 2, /[/`]'/g)\nimport('redis') // ' / `\n"),
             "it imports `dramatiq`": written(f"{GATEWAY}/a.py", "__import__('dramatiq')\n"),
             "it imports `redis`": written("apps/web/a.ts", 'import {\n  createClient,\n} from "redis";\n'),
             "it imports `ioredis`": written("apps/web/a.tsx", "import 'ioredis'\n"),
@@ -117,6 +127,7 @@ EXAMPLES: Examples = {
             written(f"{GATEWAY}/tests/test_a.py", "def test_it_is_refused():\n    assert refused('REDIS_URL')\n"),
             written("settings.toml", 'what = "Redis/RQ: it is gone"\n'),
             written("apps/web/a.ts", "// REDIS_URL\nconst marquee = 1\n"),
+            written("deploy/a.env", "# redis://old\nIMAGE=example/marquee:1\n"),
         ),
         {
             "it has a setting `redis_url`": written(f"{GATEWAY}/a.py", "class Settings:\n    redis_url: str\n"),
@@ -134,18 +145,31 @@ EXAMPLES: Examples = {
                 WORKFLOW, "    env:\n      CELERY_BROKER_URL: amqp://broker\n"
             ),
             "it has a setting `redis_host`": written("settings.toml", 'redis_host = "h"\n'),
+            "a.py: redis://": written(f"{GATEWAY}/a.py", "BROKER_URL = 'redis://:secret@h/0'\n"),
+            "a.py: rediss://": written(f"{GATEWAY}/a.py", "def f(h):\n    return f'rediss://{h}'\n"),
+            "a.ts: redis://": written("apps/web/a.ts", "const broker = `redis://${host}`\n"),
+            "deploy/a.json: redis://": written("deploy/a.json", '{"broker": "redis://h"}\n'),
+            "deploy/a.yaml: redis+socket://": written("deploy/a.yaml", "broker: redis+socket://h\n"),
+            ".env: redislabs/redismod:2": written(".env", "CACHE_IMAGE=redislabs/redismod:2\n"),
             "it has a setting `RQ_QUEUE`": written("deploy/prod.env", "RQ_QUEUE=jobs\n"),
         },
     ),
     "retired-in-compose-files": Example(
-        appended("compose.yaml", "  marquee:\n    image: example/marquee:1\n"),
+        appended("compose.yaml", "  marquee:\n    image: example/marquee:1\n    labels: ['no redis']\n"),
         {
-            "its service `redis` is a retired thing": appended("compose.yaml", "  redis:\n    build: .\n"),
-            "its service `cache` is a retired thing": appended(
+            "its service or image `redis` is a retired thing": appended("compose.yaml", "  redis:\n    build: .\n"),
+            "its service or image `cache` is a retired thing": appended(
                 "compose.yaml", "  cache:\n    image: valkey/valkey:8\n"
             ),
-            "its service `work` is a retired thing": written(
+            "its service or image `work` is a retired thing": written(
                 "deploy/docker-compose.dev.yml", "services:\n  work:\n    command: rq worker\n"
+            ),
+            "its service or image `cached` is": appended("compose.yaml", "  cached:\n    image: redislabs/redismod\n"),
+            "its service or image `redis:7` is": written(
+                "deploy/app.yml", "spec:\n  template:\n    spec:\n      containers:\n      - image: redis:7\n"
+            ),
+            "its service or image `bitnami/redis` is": written(
+                "deploy/values.yaml", "cache:\n  image:\n    repository: 'bitnami/redis'\n{{- end }}\n"
             ),
         },
     ),
@@ -159,6 +183,18 @@ EXAMPLES: Examples = {
             "it runs or installs `redis-server`": appended(WORKFLOW, "      - run: apt-get install -y redis-server\n"),
             "it runs or installs `supercharge/redis-github-action@1`": appended(
                 WORKFLOW, "      - uses: supercharge/redis-github-action@1\n"
+            ),
+            "ci.yml: redis:6": appended(WORKFLOW, "  other:\n    container: redis:6\n    steps: []\n"),
+            "ci.yml: redis:5": appended(WORKFLOW, "  other:\n    container:\n      image: redis:5\n    steps: []\n"),
+            "ci.yml: redis:4": appended(WORKFLOW, "      - uses: a/run@1\n        with:\n          image: redis:4\n"),
+            "ci.yml: redis:3": appended(
+                WORKFLOW, "  other:\n    strategy:\n      matrix:\n        image: ['redis:3']\n"
+            ),
+            ".github/actions/up/action.yml: redis-server": written(
+                ".github/actions/up/action.yml", "runs:\n  using: composite\n  steps:\n  - run: redis-server &\n"
+            ),
+            ".github/actions/up/action.yaml: docker://redis:7": written(
+                ".github/actions/up/action.yaml", "runs:\n  using: docker\n  image: docker://redis:7\n"
             ),
             "it runs or installs `rq`": written("scripts/a.sh", "rq worker jobs &\n"),
             "it runs or installs `redis:7`": written("Dockerfile", "FROM redis:7\n"),

@@ -54,6 +54,7 @@ BROKEN = {
         "bun.lockb: it is a lock file that no reader knows": not_utf8("bun.lockb"),
         "compose.yaml:5: it is no YAML: ": appended("compose.yaml", "  redis: {\n"),
         ".github/workflows/ci.yml:13: it is no YAML: ": appended(".github/workflows/ci.yml", "redis: {\n"),
+        "compose.yaml: it is no YAML: month must be in": appended("compose.yaml", "x-redis: 2026-13-01\n"),
         "a.py:1: it is no Python: ": written("a.py", "import redis as\n"),
         "a.py: cannot be read: it is not UTF-8": not_utf8("a.py"),
         f"{BOUNDARY}:9: a row of 1 cells in a table of 5 columns": appended(BOUNDARY, "| redis |\n"),

@@ -150,7 +150,7 @@ def _texts(root: Path, files: Iterable[str]) -> dict[str, str]:
     texts = {}
     for file in files:
         try:
-            texts[file] = (root / file).read_text(encoding="utf-8")
+            texts[file] = (root / file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GateError(f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}", file) from error
     return texts

@@ -48,7 +48,7 @@ class Repository:
     def text(self, file: str) -> str:
         """Return the file's text in the working tree."""
         try:
-            return (self.root / file).read_text(encoding="utf-8")
+            return (self.root / file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise GateError(f"cannot be read: {reason}", file) from error
@@ -57,7 +57,7 @@ class Repository:
         """Return the file's text at ``commit``, None where it was not there."""
         if not _git(self.root, "ls-tree", commit, "--", file):
             return None
-        return _git(self.root, "show", f"{commit}:{file}")
+        return _git(self.root, "show", f"{commit}:{file}").removeprefix("\ufeff")
 
     @contextmanager
     def laid_out(self, commit: str, *folders: str) -> Iterator[Path]:

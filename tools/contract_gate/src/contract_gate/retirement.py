@@ -71,8 +71,16 @@ for _rule, _asks, _says in (
         "it declares or resolves `{}`",
     ),
     ("retired-in-imports", "No Python, TypeScript or JavaScript source imports one.", "it imports `{}`"),
-    ("retired-in-settings", "No setting and no environment variable is named after one.", "it has a setting `{}`"),
-    ("retired-in-compose-files", "No service of a compose file is one.", "its service `{}` is a retired thing"),
+    (
+        "retired-in-settings",
+        "No setting and no environment variable is named after one, or says where one listens.",
+        "it has a setting `{}`",
+    ),
+    (
+        "retired-in-compose-files",
+        "No service of a compose file is one, and no image that any YAML file names.",
+        "its service or image `{}` is a retired thing",
+    ),
     (
         "retired-in-workflows",
         "No workflow, script or image runs or installs one.",

@@ -18,9 +18,11 @@ Find = Callable[[str, str], Found]
 
 _JAVASCRIPT = ("*.ts", "*.tsx", "*.mts", "*.cts", "*.js", "*.jsx", "*.mjs", "*.cjs")
 _COMPOSE = ("*compose*.yml", "*compose*.yaml")
-_WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml")
+_YAML = ("*.yml", "*.yaml")
+_WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml", "*action.yml", "*action.yaml")
+_ENVIRONMENTS = ("*.env", "*.env.*", "*env.example")
 _COMMANDS = ("*.sh", "*Makefile", "*.mk", "*Dockerfile*", "*Containerfile*", "*.service", ".ci/*")
-_CONFIGURATION = (*_COMMANDS, "*.yml", "*.yaml", "*.toml", "*.env", "*.env.*", "*.ini", "*.cfg", "*.conf")
+_CONFIGURATION = (*_COMMANDS, *_YAML, *_ENVIRONMENTS, "*.toml", "*.json", "*.ini", "*.cfg", "*.conf")
 _NOW = ("README.md", "docs/contracts/*.md", "docs/how-to/*.md")
 """Pages that tell how things are now. What has been retired is told on the boundary's page, in decisions and plans."""
 
@@ -69,7 +71,15 @@ def _in_settings(text: str, file: str) -> Found:
         return retired.in_python_settings(_python(text, file))
     if _is_one_of(file, _JAVASCRIPT):
         return retired.in_javascript_settings(text)
-    return retired.in_configuration(text)
+    return retired.in_environment_file(text) if _is_one_of(file, _ENVIRONMENTS) else retired.in_configuration(text)
+
+
+def _in_compose_file(text: str, file: str) -> Found:
+    return retired.in_compose_file(text, file) if _is_one_of(file, _COMPOSE) else retired.in_images(text)
+
+
+def _is_deployed(file: str) -> bool:
+    return _is_one_of(file, (*_COMPOSE, *_YAML)) and not _is_one_of(file, _WORKFLOWS) and not is_lock_file(file)
 
 
 def _in_commands(text: str, file: str) -> Found:
@@ -105,7 +115,7 @@ _FINDERS: tuple[tuple[str, Callable[[str], bool], Find], ...] = (
     ("retired-in-lock-files", _has_packages, _in_packages),
     ("retired-in-imports", _one_of("*.py", *_JAVASCRIPT), _in_imports),
     ("retired-in-settings", _one_of("*.py", *_JAVASCRIPT, *_CONFIGURATION), _in_settings),
-    ("retired-in-compose-files", _one_of(*_COMPOSE), retired.in_compose_file),
+    ("retired-in-compose-files", _is_deployed, _in_compose_file),
     ("retired-in-workflows", _one_of(*_WORKFLOWS, *_COMMANDS), _in_commands),
     ("retired-as-owner", _one_of("*.md", "docs/contracts/*.toml"), _in_owners),
 )
