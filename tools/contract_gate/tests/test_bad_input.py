@@ -41,6 +41,10 @@ BROKEN = {
         ),
         f"{OPENAPI}:1: it is no JSON: ": before(OPENAPI, "{", "openapi: "),
         f"{OPENAPI}: it is no OpenAPI document": written(OPENAPI, "[]\n"),
+        f"{OPENAPI}: it is no OpenAPI doc": written(
+            OPENAPI, '{"paths": {"/x": {"get": {"responses": {"$ref": "a"}}}}, "components": {"schemas": 3}}\n'
+        ),
+        f"{OPENAPI}: it is no JSON that can be read": written(OPENAPI, "[" * 100_000),
     },
     "retirement": {
         f"{BOUNDARY}: it is not there, and the retirement": removed(BOUNDARY),
@@ -88,6 +92,12 @@ def test_what_cannot_be_read_is_told_in_a_line(tmp_path, monkeypatch, capsys, co
     assert err.startswith(f"contract-gate {command}: ")
     assert told in err
     assert err.count("\n") == 1
+
+
+def test_what_a_path_says_of_all_of_its_calls_is_none(tmp_path, capsys):
+    small = SmallRepository.made_in(tmp_path)
+    replaced(OPENAPI, '"paths": {', '"paths": {"/x": {"parameters": 3, "summary": "responses"},')(small)
+    assert cli.run(["docs", "--tree", str(small.root)]) != 2, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", BROKEN)

@@ -177,3 +177,16 @@ def test_a_new_answer_is_known_where_a_range_of_statuses_was_told():
     assert breaks(wire(before), wire(now)) == ()
     answers["201"] = {"content": {"application/json": {"schema": {"type": "array"}}, "text/plain": {}}}
     assert [each.rule for each in breaks(wire(before), wire(now))] == ["field-widened"] * 2
+
+
+def test_a_schema_may_be_a_word():
+    def answering(schema: object) -> Document:
+        document = copy.deepcopy(dict(DOCUMENT))
+        operation(document, GET)["responses"]["200"]["content"]["application/json"]["schema"] = schema
+        return document
+
+    text = {"type": "string"}
+    assert breaks(wire(answering(text)), wire(answering(False))) == ()
+    assert breaks(wire(answering(True)), wire(answering({"anyOf": [True, text]}))) == ()
+    assert [each.rule for each in breaks(wire(answering(text)), wire(answering(True)))] == ["field-widened"]
+    assert [each.rule for each in breaks(wire(answering(False)), wire(answering(text)))] == ["field-widened"]

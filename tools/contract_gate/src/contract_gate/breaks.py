@@ -66,19 +66,19 @@ def _answers(comparison: Comparison, was: Operation, now: Operation, place: Plac
         if status in now.answers:
             told = f"answers {status} with"
             yield from _contents(comparison, contents, now.answers[status], Direction.ANSWER, place, told)
-            if contents or status[0] in FOLLOWED:  # of a refusal without a body described, readers took any
+            if contents or status[:1] in FOLLOWED:  # of a refusal without a body described, readers took any
                 yield from _also(contents, now.answers[status], place, told)
         elif status.startswith(SUCCESS):
             yield place.broken("route-removed", f"it answers {status} no more")
     for status, contents in now.answers.items():
         if status in was.answers:
             continue
-        known = was.answers.get(f"{status[0]}XX", was.answers.get("default"))
+        known = was.answers.get(f"{status[:1]}XX", was.answers.get("default"))
         if known is not None:
             yield from _also(known, contents, place, f"answers {status} with")
             for media_type in known.keys() & contents.keys():
                 yield from comparison.values(known[media_type], contents[media_type], Direction.ANSWER, place)
-        elif status[0] in FOLLOWED:
+        elif status[:1] in FOLLOWED:
             yield place.broken("field-widened", f"it may answer {status}, which older readers do not know")
 
 

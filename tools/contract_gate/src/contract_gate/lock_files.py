@@ -95,6 +95,8 @@ def _json(text: str, file: str) -> Mapping[Any, Any]:
         return mapping(json.loads(text))
     except json.JSONDecodeError as error:
         raise GateError(f"it is no JSON: {error.msg}", file, error.lineno) from error
+    except RecursionError as error:
+        raise GateError("it is no JSON that can be read: it is nested too deeply", file) from error
 
 
 def _yarn(text: str, _: str) -> Iterator[str]:
