@@ -114,6 +114,7 @@ EXAMPLES: Examples = {
                 "apps/web/b.ts", "const tick = /`/\nconst c = await import('redis') // `\n"
             ),
             "apps/web/c.ts: redis": written("apps/web/c.ts", "f(a / 2, /[/`]'/g)\nimport('redis') // ' / `\n"),
+            "apps/web/d.ts: redis": written("apps/web/d.ts", "const c = `${await import('redis')}`\n"),
             "it imports `dramatiq`": written(f"{GATEWAY}/a.py", "__import__('dramatiq')\n"),
             "it imports `redis`": written("apps/web/a.ts", 'import {\n  createClient,\n} from "redis";\n'),
             "it imports `ioredis`": written("apps/web/a.tsx", "import 'ioredis'\n"),
@@ -168,6 +169,8 @@ EXAMPLES: Examples = {
             "its service or image `redis:7` is": written(
                 "deploy/app.yml", "spec:\n  template:\n    spec:\n      containers:\n      - image: redis:7\n"
             ),
+            "deploy/transaction.yml: redis:6": written("deploy/transaction.yml", "image: redis:6\n"),
+            "compose/app.yml: redis:5": written("compose/app.yml", "containers:\n- image: redis:5\n"),
             "its service or image `bitnami/redis` is": written(
                 "deploy/values.yaml", "cache:\n  image:\n    repository: 'bitnami/redis'\n{{- end }}\n"
             ),

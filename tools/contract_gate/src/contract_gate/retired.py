@@ -165,6 +165,7 @@ _JS_BEFORE_REGEX = frozenset("(,=:[!&|?{};+-*%~^>") | {
     "await",
 }
 """After what a slash begins a regular expression and divides nothing; after `<` it ends an element."""
+_JS_IN_TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 _JS_IMPORTS = frozenset({"from", "import", "require"})
 
 
@@ -191,6 +192,8 @@ def in_javascript_imports(source: str) -> Found:
         told = before[-1:] if before[-1:] != ["("] else before[:1]
         if token[0] in "\"'`" and told and told[0] in _JS_IMPORTS and is_retired_package(token[1:-1]):
             yield line, token[1:-1]
+        for part in _JS_IN_TEMPLATE.findall(token) if token[0] == "`" else ():
+            yield from ((line, name) for _, name in in_javascript_imports(part))
 
 
 def in_javascript_settings(source: str) -> Found:
@@ -221,8 +224,9 @@ def in_images(text: str) -> Found:
 
 
 def in_compose_file(text: str, file: str) -> Found:
-    """Yield the services of a compose file that are, run or build a retired thing."""
-    return _services(parsed_yaml(text, file), text)
+    """Yield the services of a compose file that are, run or build a retired thing; without services it is none."""
+    parsed = parsed_yaml(text, file)
+    return _services(parsed, text) if "services" in parsed else in_images(text)
 
 
 def _services(part: object, text: str) -> Found:

@@ -19,7 +19,14 @@ Find = Callable[[str, str], Found]
 _JAVASCRIPT = ("*.ts", "*.tsx", "*.mts", "*.cts", "*.js", "*.jsx", "*.mjs", "*.cjs")
 _COMPOSE = ("*compose*.yml", "*compose*.yaml")
 _YAML = ("*.yml", "*.yaml")
-_WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml", "*action.yml", "*action.yaml")
+_WORKFLOWS = (
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    "action.yml",
+    "action.yaml",
+    "*/action.yml",
+    "*/action.yaml",
+)
 _ENVIRONMENTS = ("*.env", "*.env.*", "*env.example")
 _COMMANDS = ("*.sh", "*Makefile", "*.mk", "*Dockerfile*", "*Containerfile*", "*.service", ".ci/*")
 _CONFIGURATION = (*_COMMANDS, *_YAML, *_ENVIRONMENTS, "*.toml", "*.json", "*.ini", "*.cfg", "*.conf")
