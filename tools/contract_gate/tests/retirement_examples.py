@@ -115,6 +115,7 @@ EXAMPLES: Examples = {
             ),
             "apps/web/c.ts: redis": written("apps/web/c.ts", "f(a / 2, /[/`]'/g)\nimport('redis') // ' / `\n"),
             "apps/web/d.ts: redis": written("apps/web/d.ts", "const c = `${await import('redis')}`\n"),
+            "apps/web/e.ts: rq": written("apps/web/e.ts", "if (a) /`/.test(b)\nimport('rq') // `\n"),
             "it imports `dramatiq`": written(f"{GATEWAY}/a.py", "__import__('dramatiq')\n"),
             "it imports `redis`": written("apps/web/a.ts", 'import {\n  createClient,\n} from "redis";\n'),
             "it imports `ioredis`": written("apps/web/a.tsx", "import 'ioredis'\n"),

@@ -165,7 +165,6 @@ _JS_BEFORE_REGEX = frozenset("(,=:[!&|?{};+-*%~^>") | {
     "await",
 }
 """After what a slash begins a regular expression and divides nothing; after `<` it ends an element."""
-_JS_IN_TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 _JS_IMPORTS = frozenset({"from", "import", "require"})
 
 
@@ -192,8 +191,8 @@ def in_javascript_imports(source: str) -> Found:
         told = before[-1:] if before[-1:] != ["("] else before[:1]
         if token[0] in "\"'`" and told and told[0] in _JS_IMPORTS and is_retired_package(token[1:-1]):
             yield line, token[1:-1]
-        for part in _JS_IN_TEMPLATE.findall(token) if token[0] == "`" else ():
-            yield from ((line, name) for _, name in in_javascript_imports(part))
+        if token[0] == "`" and len(token) > 1:  # code may stand there, and it may be code if a slash was misunderstood
+            yield from ((line + at - 1, name) for at, name in in_javascript_imports(token[1:-1]))
 
 
 def in_javascript_settings(source: str) -> Found:
