@@ -59,6 +59,14 @@ EXAMPLES: Examples = {
         passes=event(IDEMPOTENT, f"{IDEMPOTENT}, json_schema_extra={{'const': False}}"),
         fails={
             "submission_id: it may be null": submit("    submission_id: Id =", "    submission_id: Id | None ="),
+            "POST /api/runtime/jobs:submit: it may answer 201, which": openapi(
+                '"202": {', '"201": {"content": {"application/json": {"schema": {"type": "array"}}}}, "202": {'
+            ),
+            "it may answer 303, which": openapi('"202": {', '"303": {}, "202": {'),
+            "it answers 202 with text/plain, which": openapi(
+                '"202": {\n          "content": {'.replace("          ", "            "),
+                '"202": {"content": {"text/plain": {"schema": {"type": "string"}},',
+            ),
             "submission_id: it may be any": submit(ACCEPTED, ACCEPTED.replace("Id =", "object =")),
         },
     ),
@@ -101,7 +109,7 @@ EXAMPLES: Examples = {
         fails={
             "POST /api/runtime/jobs/{job_id}/events: there is no such": openapi("{job_id}/events", "{job_id}:tell"),
             "GET /api/runtime/jobs/{job_id}: there is no such": openapi('"get": {', '"put": {'),
-            "it answers 202 no more": openapi('"202"', '"201"'),
+            "it answers 202 no more": openapi('"202"', '"409"'),
             "it is not open to nodeToken any more": openapi("nodeToken", "userToken"),
         },
     ),

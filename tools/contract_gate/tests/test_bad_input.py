@@ -41,6 +41,10 @@ BROKEN = {
         ),
         f"{OPENAPI}:1: it is no JSON: ": before(OPENAPI, "{", "openapi: "),
         f"{OPENAPI}: it is no OpenAPI document": written(OPENAPI, "[]\n"),
+        f"{OPENAPI}: it is no OpenAPI doc": written(
+            OPENAPI, '{"paths": {"/x": {"get": {"responses": {"$ref": "a"}}}}, "components": {"schemas": 3}}\n'
+        ),
+        f"{OPENAPI}: it is no JSON that can be read": written(OPENAPI, "[" * 100_000),
     },
     "retirement": {
         f"{BOUNDARY}: it is not there, and the retirement": removed(BOUNDARY),
@@ -49,8 +53,12 @@ BROKEN = {
         "uv.lock: it is no TOML: ": appended("uv.lock", 'name = "redis\n'),
         "pnpm-lock.yaml:6: it is no YAML: ": appended("pnpm-lock.yaml", "  redis: [\n"),
         "package-lock.json:1: it is no JSON: ": written("package-lock.json", "redis\n"),
+        "gems/Gemfile.lock: it is a lock file that no reader knows": written("gems/Gemfile.lock", "redis\n"),
+        "packages.lock.json: it is a lock file that no reader knows": written("packages.lock.json", "{}\n"),
+        "bun.lockb: it is a lock file that no reader knows": not_utf8("bun.lockb"),
         "compose.yaml:5: it is no YAML: ": appended("compose.yaml", "  redis: {\n"),
         ".github/workflows/ci.yml:13: it is no YAML: ": appended(".github/workflows/ci.yml", "redis: {\n"),
+        "compose.yaml: it is no YAML: month must be in": appended("compose.yaml", "x-redis: 2026-13-01\n"),
         "a.py:1: it is no Python: ": written("a.py", "import redis as\n"),
         "a.py: cannot be read: it is not UTF-8": not_utf8("a.py"),
         f"{BOUNDARY}:9: a row of 1 cells in a table of 5 columns": appended(BOUNDARY, "| redis |\n"),
@@ -84,6 +92,12 @@ def test_what_cannot_be_read_is_told_in_a_line(tmp_path, monkeypatch, capsys, co
     assert err.startswith(f"contract-gate {command}: ")
     assert told in err
     assert err.count("\n") == 1
+
+
+def test_what_a_path_says_of_all_of_its_calls_is_none(tmp_path, capsys):
+    small = SmallRepository.made_in(tmp_path)
+    replaced(OPENAPI, '"paths": {', '"paths": {"/x": {"parameters": 3, "summary": "responses"},')(small)
+    assert cli.run(["docs", "--tree", str(small.root)]) != 2, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", BROKEN)

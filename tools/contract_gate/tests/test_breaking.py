@@ -94,6 +94,40 @@ def test_a_contract_that_was_not_there_breaks_nobody(tmp_path):
     assert breaking.judge(small.repository, "main").holds
 
 
+def test_a_base_that_keeps_the_contract_out_of_archives_is_compared_with_all_the_same(proposed):
+    small = proposed(written(".gitattributes", "packages/** export-ignore\n"))
+    small.git("branch", "--force", "main", "HEAD")
+    without_labels(small)
+    assert rules_of(breaking.judge(small.repository, "main").findings) == {"field-removed"}
+
+
+def test_what_a_module_prints_is_no_answer(proposed):
+    small = proposed(together(errors("class Code", "print('hello')\nclass Code"), without_labels))
+    assert rules_of(breaking.judge(small.repository, "main").findings) == {"field-removed"}
+
+
+def test_a_module_that_has_become_a_package_is_the_same(proposed):
+    folder = SUBMIT.removesuffix(".py")
+    moved = written(f"{folder}/__init__.py", FILES[SUBMIT].replace("max_length=8", "max_length=4"))
+    small = proposed(together(moved, removed(SUBMIT)))
+    (found,) = breaking.judge(small.repository, "main").findings
+    assert (found.rule, found.file) == ("field-narrowed", f"{folder}/__init__.py")
+    assert found.line
+
+
+def test_a_package_may_have_its_models_in_modules_of_its_own(proposed):
+    folder = SUBMIT.removesuffix(".py")
+    moved = written(f"{folder}/_models.py", FILES[SUBMIT])
+    small = proposed(
+        together(
+            moved,
+            written(f"{folder}/__init__.py", "from slipway_contracts.submit_job_command._models import *\n"),
+            removed(SUBMIT),
+        )
+    )
+    assert breaking.judge(small.repository, "main").findings == ()
+
+
 CANNOT_BE_READ: Sequence[tuple[str, Change, str]] = (
     ("models that are not there", submit("import Field", "import Feild"), "the models cannot be imported"),
     ("a module that is no Python", errors("class Code", "class"), "the models cannot be imported"),
@@ -102,6 +136,10 @@ CANNOT_BE_READ: Sequence[tuple[str, Change, str]] = (
     ("no paths", written(OPENAPI, "{}\n"), "it is no OpenAPI document"),
     ("paths in a list", openapi('"paths": {', '"paths": [], "others": {'), "it is no OpenAPI document"),
     ("another encoding", lambda small: (small.root / OPENAPI).write_bytes(b"\xff"), "it is not UTF-8"),
+    ("nested too deeply", written(OPENAPI, "[" * 100_000), f"{OPENAPI}: it is no JSON that can be read"),
+    ("a parameter that its path has not", openapi('"name": "job_id"', '"name": "id"'), "it is no OpenAPI document"),
+    ("no schema", openapi('"maximum": 200', '"anyOf": 3'), "it has a schema that cannot be compared"),
+    ("a module that ends all", errors("class Code", "import os\nos._exit(0)\nclass Code"), "no word of why"),
     ("nothing", removed(OPENAPI), "no OpenAPI document any more"),
 )
 

@@ -82,7 +82,11 @@ def test_a_media_type_stays_either_way():
     body = changed(lambda it: operation(it, SUBMIT)["requestBody"].update(content={"text/plain": {}}))
     assert body == [("route-removed", "POST /api/runtime/jobs:submit: it takes application/json no more")]
     answer = changed(lambda it: operation(it, SUBMIT)["responses"]["202"].update(content={"text/plain": {}}))
-    assert answer == [("route-removed", "POST /api/runtime/jobs:submit: it answers 202 with application/json no more")]
+    at = "POST /api/runtime/jobs:submit: it answers 202 with"
+    assert answer == [
+        ("route-removed", f"{at} application/json no more"),
+        ("field-widened", f"{at} text/plain, which older readers do not know"),
+    ]
 
 
 def test_a_refusal_may_cease_and_a_success_may_not():
@@ -156,3 +160,33 @@ def test_a_model_that_holds_itself_is_known_by_its_own_definition():
 def test_what_is_no_description_is_told_so(document):
     with pytest.raises(GateError, match="no OpenAPI document"):
         wire(document)
+
+
+def test_a_refusal_may_be_new_and_a_body_of_one_may_be_described():
+    assert changed(lambda it: operation(it, SUBMIT)["responses"].update({"429": {}})) == []
+    before = copy.deepcopy(dict(DOCUMENT))
+    operation(before, SUBMIT)["responses"]["400"] = {}
+    assert breaks(wire(before), wire(dict(DOCUMENT))) == ()
+
+
+def test_a_new_answer_is_known_where_a_range_of_statuses_was_told():
+    before, now = copy.deepcopy(dict(DOCUMENT)), copy.deepcopy(dict(DOCUMENT))
+    told = operation(before, SUBMIT)["responses"]
+    told["2XX"] = {"content": {"application/json": {"schema": {"type": "string"}}}}
+    answers = operation(now, SUBMIT)["responses"] = {**told, "201": told["2XX"]}
+    assert breaks(wire(before), wire(now)) == ()
+    answers["201"] = {"content": {"application/json": {"schema": {"type": "array"}}, "text/plain": {}}}
+    assert [each.rule for each in breaks(wire(before), wire(now))] == ["field-widened"] * 2
+
+
+def test_a_schema_may_be_a_word():
+    def answering(schema: object) -> Document:
+        document = copy.deepcopy(dict(DOCUMENT))
+        operation(document, GET)["responses"]["200"]["content"]["application/json"]["schema"] = schema
+        return document
+
+    text = {"type": "string"}
+    assert breaks(wire(answering(text)), wire(answering(False))) == ()
+    assert breaks(wire(answering(True)), wire(answering({"anyOf": [True, text]}))) == ()
+    assert [each.rule for each in breaks(wire(answering(text)), wire(answering(True)))] == ["field-widened"]
+    assert [each.rule for each in breaks(wire(answering(False)), wire(answering(text)))] == ["field-widened"]

@@ -63,3 +63,9 @@ def test_what_is_found_is_told_with_its_line(small):
         ("apps/api/src/slipway_gateway/a.py", 3),
         ("apps/web/a.ts", 4),
     ]
+
+
+def test_a_byte_order_mark_is_no_part_of_what_is_read(small):
+    small.write("apps/api/src/slipway_gateway/a.py", "\ufeffimport redis\n")
+    small.write("requirements.txt", "\ufeffredis\n")
+    assert len(retirement.judge(small.repository, TODAY).findings) == 2

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from contract_gate.breaks import breaks
 from contract_gate.comparison import Break
-from contract_gate.models import SOURCE, contract_in
+from contract_gate.models import OPENAPI, PACKAGE, SOURCE, contract_in, file_of, modules_in
 from contract_gate.repository import Repository
 from contract_gate.rules import Finding, Gate, GateError, Report, finding
 from contract_gate.wire import Wire, wire_of
 
-OPENAPI = "packages/api-client/openapi/openapi.json"
 DECISIONS = "docs/adr/"
-PACKAGE = f"{SOURCE}/slipway_contracts"
 VERSION_FILE = f"{PACKAGE}/__init__.py"
 ERRORS_FILE = f"{PACKAGE}/errors.py"
 REMEDY = "keep it, or raise CONTRACT_VERSION with a decision in docs/adr (ADR-0016)"
@@ -23,7 +21,7 @@ REMEDY = "keep it, or raise CONTRACT_VERSION with a decision in docs/adr (ADR-00
 ASKS: Mapping[str, str] = {
     "field-removed": "A field of an answer or of a request stays.",
     "field-narrowed": "What an older node or client may send is taken: types, bounds, patterns, null, unknown fields.",
-    "field-widened": "What is answered is what older readers know: types, bounds, patterns, null, words.",
+    "field-widened": "What is answered is what older readers know: status, media and other types, bounds, null, words.",
     "field-required": "A request needs no field that it did not need, and an answer has each that it always had.",
     "word-removed": "A word that an older node or client may say is taken.",
     "default-changed": "What is left out means what it meant.",
@@ -41,8 +39,10 @@ class Change:
     new: Wire
     breaks: tuple[Break, ...]
     decisions: Mapping[str, str]
+    files: Mapping[str, str]
+    """Module → file, of the newer models."""
     sources: Mapping[str, str]
-    """File → text, of the newer models."""
+    """File → text of these."""
 
     @property
     def is_new_version(self) -> bool:
@@ -52,7 +52,7 @@ class Change:
     def told(self, found: Break) -> Finding:
         """Return a break as a finding at the line where it is to be mended, as far as that is known."""
         module = self.new.modules.get(found.model or "")
-        file = f"{PACKAGE}/{module}.py" if module else ERRORS_FILE if found.rule == "code-removed" else OPENAPI
+        file = self.files[module] if module else ERRORS_FILE if found.rule == "code-removed" else OPENAPI
         line = line_of(self.sources.get(file, ""), found.model, found.field)
         return finding(f"{found.message}; {REMEDY}", file, line)
 
@@ -103,13 +103,22 @@ def change_since(repository: Repository, base: str) -> Change:
         for file in repository.changed_since(commit)
         if file.startswith(DECISIONS) and file.endswith(".md") and (repository.root / file).is_file()
     ]
-    sources = [f"{PACKAGE}/{name}.py" for name in _modules(repository.root)]
-    return Change(old, new, breaks(old, new), _texts(repository.root, decisions), _texts(repository.root, sources))
+    files = {name: file_of(repository.root, name) for name in modules_in(repository.root)}
+    found = breaks_between(old, new)
+    return Change(old, new, found, _texts(repository.root, decisions), files, _texts(repository.root, files.values()))
+
+
+def breaks_between(old: Wire, new: Wire) -> tuple[Break, ...]:
+    """Return what breaks. Raises GateError where a schema is none of JSON Schema's."""
+    try:
+        return breaks(old, new)
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise GateError(f"it has a schema that cannot be compared: {_said(error)}", OPENAPI) from error
 
 
 def wire_in(root: Path) -> Wire:
     """Return the wire as the tree at ``root`` describes it. Raises GateError."""
-    contract = contract_in(root, {name: [name] for name in _modules(root)})
+    contract = contract_in(root, {name: [name] for name in modules_in(root)})
     document = json_in(root, OPENAPI) if (root / OPENAPI).is_file() else None
     return wire_of(contract, document, OPENAPI)
 
@@ -120,6 +129,8 @@ def json_in(root: Path, file: str) -> object:
         parsed: object = json.loads(_texts(root, [file])[file])
     except json.JSONDecodeError as error:
         raise GateError(f"it is no JSON: {error.msg}", file, error.lineno) from error
+    except RecursionError as error:
+        raise GateError("it is no JSON that can be read: it is nested too deeply", file) from error
     return parsed
 
 
@@ -142,15 +153,15 @@ def line_of(source: str, model: str | None, field: str | None) -> int | None:
     return found
 
 
-def _modules(root: Path) -> list[str]:
-    return sorted(path.stem for path in (root / PACKAGE).glob("*.py") if not path.stem.startswith("_"))
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _texts(root: Path, files: Iterable[str]) -> dict[str, str]:
     texts = {}
     for file in files:
         try:
-            texts[file] = (root / file).read_text(encoding="utf-8")
+            texts[file] = (root / file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GateError(f"cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}", file) from error
     return texts

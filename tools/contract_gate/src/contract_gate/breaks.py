@@ -7,6 +7,8 @@ from contract_gate.comparison import Break, Comparison, Place
 from contract_gate.wire import UNDESCRIBED, Direction, Operation, Schema, Wire
 
 SUCCESS = "2"
+FOLLOWED = frozenset({"2", "3", "d"})
+"""How those statuses begin that a reader acts on otherwise than on a refusal; ``default`` can be any."""
 
 
 def breaks(old: Wire, new: Wire) -> tuple[Break, ...]:
@@ -59,13 +61,25 @@ def _body(comparison: Comparison, was: Operation, now: Operation, place: Place) 
 
 
 def _answers(comparison: Comparison, was: Operation, now: Operation, place: Place) -> Iterator[Break]:
-    """Compare what is answered: a refusal may cease, and success is told as before."""
+    """Compare what is answered: a refusal may cease or be new, and success is told as before, and in no other way."""
     for status, contents in was.answers.items():
         if status in now.answers:
             told = f"answers {status} with"
             yield from _contents(comparison, contents, now.answers[status], Direction.ANSWER, place, told)
+            if contents or status[:1] in FOLLOWED:  # of a refusal without a body described, readers took any
+                yield from _also(contents, now.answers[status], place, told)
         elif status.startswith(SUCCESS):
             yield place.broken("route-removed", f"it answers {status} no more")
+    for status, contents in now.answers.items():
+        if status in was.answers:
+            continue
+        known = was.answers.get(f"{status[:1]}XX", was.answers.get("default"))
+        if known is not None:
+            yield from _also(known, contents, place, f"answers {status} with")
+            for media_type in known.keys() & contents.keys():
+                yield from comparison.values(known[media_type], contents[media_type], Direction.ANSWER, place)
+        elif status[:1] in FOLLOWED:
+            yield place.broken("field-widened", f"it may answer {status}, which older readers do not know")
 
 
 def _credentials(was: Operation, now: Operation, place: Place) -> Iterator[Break]:
@@ -91,6 +105,12 @@ def _contents(
             yield from comparison.values(schema, now[media_type], direction, place)
         else:
             yield place.broken("route-removed", f"it {does} {media_type} no more")
+
+
+def _also(was: Mapping[str, Schema], now: Mapping[str, Schema], place: Place, does: str) -> Iterator[Break]:
+    for media_type in now:
+        if media_type not in was:
+            yield place.broken("field-widened", f"it {does} {media_type}, which older readers do not know")
 
 
 def _messages(comparison: Comparison) -> Iterator[Break]:

@@ -57,6 +57,7 @@ class Comparison:
 
     def values(self, was: Schema, now: Schema, direction: Direction, place: Place) -> Iterator[Break]:
         """Yield what breaks where ``was`` stood and ``now`` stands; a pair of models that was compared has nothing."""
+        was, now = _spelt_out(was), _spelt_out(now)
         if "$ref" in was and "$ref" in now:
             pair = (_name(was), _name(now), direction)
             if pair in self.walked:
@@ -71,6 +72,7 @@ class Comparison:
 
     def default(self, was: Schema, now: Schema, place: Place) -> Iterator[Break]:
         """Yield what changes for those who leave a value out; a default that a schema does not tell is not compared."""
+        was, now = _spelt_out(was), _spelt_out(now)
         if "default" in was and "default" in now:
             meant, means = _meaning(was, self.old), _meaning(now, self.new)
             if meant != means:
@@ -167,10 +169,18 @@ def _name(ref: Schema) -> str:
     return str(ref["$ref"]).rpartition("/")[2]
 
 
+def _spelt_out(schema: Any) -> Schema:
+    """Return a schema for those of JSON Schema that are a word: `true` allows anything, `false` nothing."""
+    if schema is True:
+        return ANYTHING
+    told: Schema = {"enum": []} if schema is False else schema
+    return told
+
+
 def _resolved(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:
     """Follow references; one that leads nowhere allows anything, as a type that JSON Schema cannot tell does."""
     while "$ref" in schema:
-        schema = schemas.get(_name(schema), ANYTHING)
+        schema = _spelt_out(schemas.get(_name(schema), ANYTHING))
     return schema
 
 
@@ -178,7 +188,7 @@ def _options(schema: Schema) -> list[Schema]:
     """Return the alternatives of a union, or the one schema that it is."""
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
-            return [option for each in schema[keyword] for option in _options(each)]
+            return [option for each in schema[keyword] for option in _options(_spelt_out(each))]
     types = schema.get("type")
     return [{**schema, "type": each} for each in types] if isinstance(types, list) else [schema]
 

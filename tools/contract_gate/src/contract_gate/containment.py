@@ -66,4 +66,4 @@ def _types(schema: Schema) -> frozenset[str]:
 
 
 def _any(types: frozenset[str]) -> str:
-    return "anything" if types == _TYPES else " or ".join(sorted(types))
+    return "anything" if types == _TYPES else " or ".join(sorted(types)) or "nothing"

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contract_gate.models import OPENAPI as DOCUMENT
 from contract_gate.repository import Repository
 from contract_gate.rules import Finding, Gate, GateError, Report, finding
 
 EXPORT = "PYTHONPATH=apps/api uv run --project apps/api python apps/api/scripts/export_openapi.py"
 EXPORT_CHECK = f"{EXPORT} --check"
 GENERATE = "pnpm -C packages/api-client run generate"
-DOCUMENT = "packages/api-client/openapi/openapi.json"
 CLIENT = "packages/api-client/src/generated/schema.ts"
 CLIENT_DIFF = f"git diff --exit-code -- {CLIENT}"
 

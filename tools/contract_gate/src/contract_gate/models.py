@@ -6,6 +6,7 @@ Two revisions of one package cannot be imported side by side, so each is asked i
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 from contract_gate.rules import GateError
 
 SOURCE = "packages/contracts/src"
+PACKAGE = f"{SOURCE}/slipway_contracts"
+OPENAPI = "packages/api-client/openapi/openapi.json"
+"""The routes, and what is sent and answered there."""
 ASK_SECONDS = 60
 
 _TELL = """
@@ -24,7 +28,7 @@ from pydantic_core import to_jsonable_python
 def models(module):
     found = importlib.import_module("slipway_contracts." + module)
     own = [v for v in vars(found).values() if isinstance(v, type) and issubclass(v, BaseModel)]
-    return [v for v in own if v.__module__ == found.__name__]
+    return [v for v in own if v.__module__ == found.__name__ or v.__module__.startswith(found.__name__ + ".")]
 
 def defaults(model):
     # JSON Schema has none of those that a factory makes.
@@ -68,14 +72,16 @@ def errors():
 
 surfaces = json.loads(sys.argv[1])
 found = {surface: [model for module in modules for model in models(module)] for surface, modules in surfaces.items()}
-print(json.dumps({
+told = json.dumps({
     "models": {surface: {m.__name__: m.model_json_schema() for m in those} for surface, those in found.items()},
     "errors": errors(),
     "version": getattr(importlib.import_module("slipway_contracts"), "CONTRACT_VERSION", 1),
     "defaults": {m.__name__: defaults(m) for those in found.values() for m in those},
     "words": words(),
     "kinds": kinds(),
-}))
+})
+with open(sys.argv[2], "w", encoding="utf-8") as answer:  # what a module prints is no answer
+    answer.write(told)
 """
 
 
@@ -96,30 +102,43 @@ class Contract:
     kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
+def modules_in(root: Path) -> list[str]:
+    """Return the modules of the contract in the tree at ``root``, a file or a folder each, but for private ones."""
+    package = root / PACKAGE
+    found = [path.stem for path in package.glob("*.py")] + [path.parent.name for path in package.glob("*/__init__.py")]
+    return sorted({name for name in found if not name.startswith("_")})
+
+
+def file_of(root: Path, module: str) -> str:
+    """Return the file of one of the modules in the tree at ``root``."""
+    file = f"{PACKAGE}/{module}.py"
+    return file if (root / file).is_file() else f"{PACKAGE}/{module}/__init__.py"
+
+
 def contract_in(root: Path, modules: Mapping[str, Sequence[str]]) -> Contract:
     """Return what the models in the tree at ``root`` say, of each surface's ``modules``.
 
     A module that the tree does not have yet has no models. Raises GateError where the models cannot be imported.
     """
-    source = root / SOURCE
-    package = source / "slipway_contracts"
-    there = {
-        surface: [name for name in names if (package / f"{name}.py").is_file()] for surface, names in modules.items()
-    }
-    if not package.is_dir():
+    source, known = root / SOURCE, set(modules_in(root))
+    there = {surface: [name for name in names if name in known] for surface, names in modules.items()}
+    if not (root / PACKAGE).is_dir():
         return Contract({surface: {} for surface in modules}, {}, 1)
-    command = [
-        sys.executable,
-        "-IB",
-        "-c",
-        f"import sys; sys.path.insert(0, {str(source)!r})\n{_TELL}",
-        json.dumps(there),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ASK_SECONDS)  # noqa: S603
-    except subprocess.TimeoutExpired as error:
-        raise GateError(f"the models cannot be imported within {ASK_SECONDS} s", SOURCE) from error
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise GateError(f"the models cannot be imported: {said[-1] if said else 'no word of why'}", SOURCE)
-    return Contract(**json.loads(done.stdout))
+    with tempfile.TemporaryDirectory(prefix="contract-gate-") as place:
+        answer = Path(place) / "contract.json"
+        command = [
+            sys.executable,
+            "-IB",
+            "-c",
+            f"import sys; sys.path.insert(0, {str(source)!r})\n{_TELL}",
+            json.dumps(there),
+            str(answer),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=ASK_SECONDS)  # noqa: S603
+        except subprocess.TimeoutExpired as error:
+            raise GateError(f"the models cannot be imported within {ASK_SECONDS} s", SOURCE) from error
+        if done.returncode != 0 or not answer.is_file():  # a module may also end the process, and call that success
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise GateError(f"the models cannot be imported: {said[-1] if said else 'no word of why'}", SOURCE)
+        return Contract(**json.loads(answer.read_text(encoding="utf-8")))

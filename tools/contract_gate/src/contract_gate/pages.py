@@ -9,7 +9,7 @@ from typing import Any
 from contract_gate import command_blocks, markdown
 from contract_gate.field_tables import FieldRow, field_rows
 from contract_gate.markdown import Part
-from contract_gate.models import SOURCE, Contract, contract_in
+from contract_gate.models import OPENAPI, Contract, contract_in, modules_in
 from contract_gate.plan import PLAN, Plan, plan_in
 from contract_gate.repository import Repository
 from contract_gate.rules import GateError
@@ -17,7 +17,6 @@ from contract_gate.sor_map import SorMap, map_in
 
 CONTRACTS = "docs/contracts"
 INDEX = f"{CONTRACTS}/README.md"
-OPENAPI = "packages/api-client/openapi/openapi.json"
 SHARED = "shared"
 """In place of a surface's name: the modules that no surface claims."""
 
@@ -79,8 +78,7 @@ def read(repository: Repository) -> Documents:
 
 def _unclaimed(root: Path, modules: Mapping[str, Iterable[str]]) -> list[str]:
     claimed = {name for names in modules.values() for name in names}
-    package = sorted((root / SOURCE / "slipway_contracts").glob("*.py"))
-    return [path.stem for path in package if path.stem not in claimed | {"__init__"}]
+    return [name for name in modules_in(root) if name not in claimed]
 
 
 def _directions(text: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -88,14 +86,20 @@ def _directions(text: str) -> tuple[frozenset[str], frozenset[str]]:
     try:
         document = json.loads(text)
         schemas = document.get("components", {}).get("schemas", {})
-        calls = [call for path in document.get("paths", {}).values() for call in path.values() if "responses" in call]
+        calls = [call for path in document.get("paths", {}).values() for call in path.values() if _is_call(call)]
         asked = [call.get("requestBody") for call in calls]
         answered = [call.get("responses") for call in calls]
+        return _within(asked, schemas), _within(answered, schemas)
     except json.JSONDecodeError as error:
         raise GateError(f"it is no JSON: {error.msg}", OPENAPI, error.lineno) from error
-    except AttributeError as error:
+    except RecursionError as error:
+        raise GateError("it is no JSON that can be read: it is nested too deeply", OPENAPI) from error
+    except (AttributeError, TypeError) as error:
         raise GateError("it is no OpenAPI document", OPENAPI) from error
-    return _within(asked, schemas), _within(answered, schemas)
+
+
+def _is_call(part: object) -> bool:
+    return isinstance(part, dict) and "responses" in part
 
 
 def _within(parts: Iterable[Any], schemas: Mapping[str, Any]) -> frozenset[str]:

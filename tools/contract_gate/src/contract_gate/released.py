@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from contract_gate.breaking import OPENAPI, json_in
-from contract_gate.models import Contract, contract_in
+from contract_gate.breaking import json_in
+from contract_gate.models import OPENAPI, Contract, contract_in
 from contract_gate.rules import GateError
 from contract_gate.wire import Wire, wire_of
 

@@ -22,6 +22,8 @@ _KIN_PACKAGES = frozenset({"bull", "bee-queue"})
 """Names that say it of a package alone; elsewhere they are words."""
 
 _MENTION = re.compile("|".join(sorted(RETIRED | KIN | _KIN_PACKAGES)), re.IGNORECASE)
+_NAMED_AFTER = re.compile(r"\bredis(?!tribut|patch|cover|play|till)\w*")
+"""What is made for Redis, among packages and images: redisvl, redislabs/redismod, but not redistribute."""
 _WORD = re.compile(r"[a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -41,32 +43,51 @@ def is_retired_package(name: str) -> bool:
     folded = name.lower().replace("_", "-")
     if folded.startswith("."):
         return False  # a file beside the source
-    return folded in _KIN_PACKAGES or names_a_retired(folded)
+    return folded in _KIN_PACKAGES or names_a_retired(folded) or _NAMED_AFTER.search(folded) is not None
 
 
 _DYNAMIC_IMPORTS = frozenset({"import_module", "__import__", "importorskip", "find_spec"})
+_NAMING = frozenset({"name", "modname", "package"})
+"""The arguments of those that name a module."""
 
 
 def in_python_imports(tree: ast.AST) -> Found:
     """Yield the retired modules that a Python source imports, by a statement or by a literal name."""
+    importers = _DYNAMIC_IMPORTS | {alias for node in ast.walk(tree) for alias in _aliases(node)}
     for node in ast.walk(tree):
-        for name in _imported(node):
+        for name in _imported(node, importers):
             if is_retired_package(name.partition(".")[0]):
                 yield getattr(node, "lineno", 1), name
 
 
-def _imported(node: ast.AST) -> list[str]:
+def _aliases(node: ast.AST) -> list[str]:
+    """Return what else a node calls a function that imports."""
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname for alias in node.names if alias.name in _DYNAMIC_IMPORTS and alias.asname]
+    if isinstance(node, ast.Assign) and _called(node.value) in _DYNAMIC_IMPORTS:
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return []
+
+
+def _called(function: ast.expr) -> str | None:
+    return getattr(function, "id", None) or getattr(function, "attr", None)
+
+
+def _imported(node: ast.AST, importers: frozenset[str]) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         return [node.module] if node.module and not node.level else []
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        called = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
-        return [str(node.args[0].value)] if called in _DYNAMIC_IMPORTS else []
+    if isinstance(node, ast.Call) and _called(node.func) in importers:
+        named = [*node.args[:1], *(each.value for each in node.keywords if each.arg in _NAMING)]
+        return [each.value for each in named if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     return []
 
 
 _ENVIRONMENT_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_ADDRESS = re.compile(r"\b(?:rediss?|valkeys?|keydb)(?:[+-]\w+)?://", re.IGNORECASE)
+"""Where one listens; no more than the scheme is told, as the rest may hold a password."""
+_COMMENT = re.compile(r"(^|\s)#.*")
 _ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=")
 
 
@@ -75,7 +96,7 @@ def in_python_settings(tree: ast.AST) -> Found:
     prose = {id(text) for node in ast.walk(tree) for text in _docstring(node)}
     for node in ast.walk(tree):
         for name in _settable(node) if id(node) not in prose else ():
-            if names_a_retired(name):
+            if _tells_of_one(name):
                 yield getattr(node, "lineno", 1), name
 
 
@@ -92,7 +113,8 @@ def _settable(node: ast.AST) -> list[str]:
     if isinstance(node, ast.arg | ast.keyword):
         return [node.arg] if node.arg else []
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value] if node.value.isupper() and node.value.isidentifier() else environment_names(node.value)
+        named = [node.value] if node.value.isupper() and node.value.isidentifier() else environment_names(node.value)
+        return named + addresses(node.value)
     return []
 
 
@@ -101,28 +123,63 @@ def environment_names(text: str) -> list[str]:
     return _ENVIRONMENT_NAME.findall(text)
 
 
+def _tells_of_one(setting: str) -> bool:
+    return names_a_retired(setting) or _ADDRESS.fullmatch(setting) is not None
+
+
+def addresses(text: str) -> list[str]:
+    """Return the schemes of the addresses at which a retired thing listens."""
+    return _ADDRESS.findall(text)
+
+
 def in_configuration(text: str) -> Found:
-    """Yield the retired names among the environment variables and the keys that a script or configuration has."""
+    """Yield the retired names among the environment variables, the keys and the addresses of a configuration."""
     for number, line in enumerate(text.splitlines(), 1):
         assigned = _ASSIGNED.match(line)
-        names = environment_names(line) + ([assigned[1]] if assigned else [])
-        yield from ((number, name) for name in dict.fromkeys(names) if names_a_retired(name))
+        names = environment_names(line) + ([assigned[1]] if assigned else []) + addresses(_COMMENT.sub("", line))
+        yield from ((number, name) for name in dict.fromkeys(names) if _tells_of_one(name))
+
+
+def in_environment_file(text: str) -> Found:
+    """Yield also what the values name: an image there becomes one of a compose file, by whatever variable."""
+    yield from in_configuration(text)
+    for number, line in enumerate(text.splitlines(), 1):
+        key, _, value = _COMMENT.sub("", line).partition("=")
+        if not names_a_retired(key):
+            yield from ((number, word) for word in _COMMAND_WORD.findall(value) if names_an_image(word))
 
 
 _JS_TOKEN = re.compile(
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[\w$]+|[^\s]""", re.DOTALL
 )
+_JS_REGEX = re.compile(r"/(?![*/>])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
+_JS_BEFORE_REGEX = frozenset("(,=:[!&|?{};+-*%~^>") | {
+    "return",
+    "typeof",
+    "case",
+    "in",
+    "of",
+    "do",
+    "else",
+    "void",
+    "await",
+}
+"""After what a slash begins a regular expression and divides nothing; after `<` it ends an element."""
 _JS_IMPORTS = frozenset({"from", "import", "require"})
 
 
 def _js_tokens(source: str) -> list[tuple[int, str]]:
     """Return line and text of the tokens of TypeScript or JavaScript, without comments; a string is one token."""
-    found = []
+    found: list[tuple[int, str]] = []
     line, at = 1, 0
-    for match in _JS_TOKEN.finditer(source):
+    match = _JS_TOKEN.search(source)
+    while match is not None:
+        if match[0] == "/" and (not found or found[-1][1] in _JS_BEFORE_REGEX):
+            match = _JS_REGEX.match(source, match.start()) or match
         line, at = line + source.count("\n", at, match.start()), match.start()
         if not match[0].startswith(("//", "/*")):
             found.append((line, match[0]))
+        match = _JS_TOKEN.search(source, match.end())
     return found
 
 
@@ -134,6 +191,8 @@ def in_javascript_imports(source: str) -> Found:
         told = before[-1:] if before[-1:] != ["("] else before[:1]
         if token[0] in "\"'`" and told and told[0] in _JS_IMPORTS and is_retired_package(token[1:-1]):
             yield line, token[1:-1]
+        if token[0] == "`" and len(token) > 1:  # code may stand there, and it may be code if a slash was misunderstood
+            yield from ((line + at - 1, name) for at, name in in_javascript_imports(token[1:-1]))
 
 
 def in_javascript_settings(source: str) -> Found:
@@ -142,29 +201,70 @@ def in_javascript_settings(source: str) -> Found:
     following = [text for _, text in tokens[1:]] + [""]
     for (line, token), after in zip(tokens, following, strict=True):
         names = environment_names(token) if token[0] in "\"'`" or token.isupper() else []
+        names += addresses(token) if token[0] in "\"'`" else []
         if after in {":", "=", "?"} and token.isidentifier():
             names.append(token)
-        yield from ((line, name) for name in dict.fromkeys(names) if names_a_retired(name))
+        yield from ((line, name) for name in dict.fromkeys(names) if _tells_of_one(name))
+
+
+_IMAGE = re.compile(r"^\s*(?:-\s+)?[\"']?(?:image|repository)[\"']?\s*:\s*[\"']?([^\s\"'#]+)")
+
+
+def names_an_image(text: str) -> bool:
+    """Tell whether an image is, or is made from, a retired thing: `redis:7`, `docker.io/redislabs/redismod`."""
+    return names_a_retired(text) or _NAMED_AFTER.search(text.lower()) is not None
+
+
+def in_images(text: str) -> Found:
+    """Yield the images that a YAML file names, whatever reads it; it need not be YAML before a template is filled."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (image := _IMAGE.match(line)) and names_an_image(image[1]):
+            yield number, image[1]
 
 
 def in_compose_file(text: str, file: str) -> Found:
-    """Yield the services of a compose file that are, run or build a retired thing."""
-    for name, spec in mapping(parsed_yaml(text, file).get("services")).items():
-        if names_a_retired(f"{name} {spec}"):
+    """Yield the services of a compose file that are, run or build a retired thing; without services it is none."""
+    parsed = parsed_yaml(text, file)
+    return _services(parsed, text) if "services" in parsed else in_images(text)
+
+
+def _services(part: object, text: str) -> Found:
+    for name, spec in mapping(mapping(part).get("services")).items():
+        if names_an_image(f"{name} {_what_runs(spec)}"):
             yield line_of(text, f"{name}:"), str(name)
 
 
+_RUNNING = ("image", "build", "command", "entrypoint")
+
+
+def _what_runs(spec: object) -> str:
+    """Return what a container is and does, of all that is said of it; that may be its image alone."""
+    return spec if isinstance(spec, str) else " ".join(str(mapping(spec).get(key, "")) for key in _RUNNING)
+
+
+_PASSED = ("image", "images", "packages", "script", "run", "args", "entrypoint", "services")
+"""What a step hands to its action that the action may run or install."""
+
+
 def in_workflow(text: str, file: str) -> Found:
-    """Yield the services that a workflow's jobs have, and the words of its steps, that are a retired thing."""
-    for job in mapping(parsed_yaml(text, file).get("jobs")).values():
-        for name, spec in mapping(mapping(job).get("services")).items():
-            if names_a_retired(f"{name} {spec}"):
-                yield line_of(text, f"{name}:"), str(name)
-        steps = mapping(job).get("steps")
-        for step in steps if isinstance(steps, list) else []:
-            done = f"{mapping(step).get('uses', '')}\n{mapping(step).get('run', '')}"
-            for _, word in in_commands(done):
-                yield line_of(text, word), word
+    """Yield what of a workflow's jobs is a retired thing: services, containers, images, and the words of the steps.
+
+    An action of the repository's own is read as a job is.
+    """
+    workflow = parsed_yaml(text, file)
+    runs = mapping(workflow.get("runs"))
+    for job in [*map(mapping, mapping(workflow.get("jobs")).values()), *([runs] if runs else [])]:
+        yield from _services(job, text)
+        steps = job.get("steps")
+        told = [_what_runs(job.get("container")), str(job.get("uses", "")), str(job.get("image", ""))]
+        told += in_values(job.get("strategy"))
+        for step in map(mapping, steps if isinstance(steps, list) else []):
+            given = mapping(step.get("with"))
+            told += [
+                str(part) for part in (step.get("uses", ""), step.get("run", ""), *(given.get(k, "") for k in _PASSED))
+            ]
+        for word in dict.fromkeys(word for part in told for _, word in in_commands(part)):
+            yield line_of(text, word), word
 
 
 _COMMAND_WORD = re.compile(r"[\w@./:-]+")
@@ -173,9 +273,9 @@ _COMMAND_WORD = re.compile(r"[\w@./:-]+")
 def in_commands(text: str) -> Found:
     """Yield the words of commands, or of what builds an image, that are a retired thing; comments do not count."""
     for number, line in enumerate(text.splitlines(), 1):
-        command = re.sub(r"(^|\s)#.*", "", line)
+        command = _COMMENT.sub("", line)
         words = (word for word in _COMMAND_WORD.findall(command) if not word.isupper())  # those are settings
-        yield from ((number, word) for word in words if names_a_retired(word))
+        yield from ((number, word) for word in words if names_an_image(word))
 
 
 def in_owners(page: Part) -> Found:
@@ -230,6 +330,8 @@ def parsed_yaml(text: str, file: str) -> Mapping[Any, Any]:
     """Return a YAML file's mapping. Raises GateError where it is no YAML."""
     try:
         return mapping(yaml.load(text, Loader=_LOADER))  # type: ignore[arg-type]  # noqa: S506 - a safe loader
+    except (ValueError, RecursionError) as error:  # a day that no calendar has, nests without end
+        raise GateError(f"it is no YAML: {error}", file) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or "it cannot be read"

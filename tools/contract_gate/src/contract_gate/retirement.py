@@ -65,10 +65,22 @@ def _stays_out(rule: str, says: str) -> Callable[[Tree], Iterator[Finding]]:
 
 
 for _rule, _asks, _says in (
-    ("retired-in-lock-files", "No lock file resolves a retired package, for whomever.", "it resolves `{}`"),
+    (
+        "retired-in-lock-files",
+        "No lock file resolves a retired package, for whomever, and no project and no script declares one.",
+        "it declares or resolves `{}`",
+    ),
     ("retired-in-imports", "No Python, TypeScript or JavaScript source imports one.", "it imports `{}`"),
-    ("retired-in-settings", "No setting and no environment variable is named after one.", "it has a setting `{}`"),
-    ("retired-in-compose-files", "No service of a compose file is one.", "its service `{}` is a retired thing"),
+    (
+        "retired-in-settings",
+        "No setting and no environment variable is named after one, or says where one listens.",
+        "it has a setting `{}`",
+    ),
+    (
+        "retired-in-compose-files",
+        "No service of a compose file is one, and no image that any YAML file names.",
+        "its service or image `{}` is a retired thing",
+    ),
     (
         "retired-in-workflows",
         "No workflow, script or image runs or installs one.",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from contract_gate import markdown, retired
+from contract_gate.declared import DECLARING, declared_in
 from contract_gate.exceptions import BOUNDARY, Trace
-from contract_gate.lock_files import packages_in
+from contract_gate.lock_files import check_readable, is_lock_file, packages_in
 from contract_gate.repository import Repository
 from contract_gate.rules import GateError
 
@@ -15,21 +16,30 @@ Found = Iterator[tuple[int, str]]
 Find = Callable[[str, str], Found]
 """(a file's text, the file) → the lines and names that are found."""
 
-_LOCKS = ("*lock*", "*requirements*.txt", "*constraints*.txt", "*npm-shrinkwrap.json")
 _JAVASCRIPT = ("*.ts", "*.tsx", "*.mts", "*.cts", "*.js", "*.jsx", "*.mjs", "*.cjs")
 _COMPOSE = ("*compose*.yml", "*compose*.yaml")
-_WORKFLOWS = (".github/workflows/*.yml", ".github/workflows/*.yaml")
+_YAML = ("*.yml", "*.yaml")
+_WORKFLOWS = (
+    ".github/workflows/*.yml",
+    ".github/workflows/*.yaml",
+    "action.yml",
+    "action.yaml",
+    "*/action.yml",
+    "*/action.yaml",
+)
+_ENVIRONMENTS = ("*.env", "*.env.*", "*env.example")
 _COMMANDS = ("*.sh", "*Makefile", "*.mk", "*Dockerfile*", "*Containerfile*", "*.service", ".ci/*")
-_CONFIGURATION = (*_COMMANDS, "*.yml", "*.yaml", "*.toml", "*.env", "*.env.*", "*.ini", "*.cfg", "*.conf")
+_CONFIGURATION = (*_COMMANDS, *_YAML, *_ENVIRONMENTS, "*.toml", "*.json", "*.ini", "*.cfg", "*.conf")
 _NOW = ("README.md", "docs/contracts/*.md", "docs/how-to/*.md")
 """Pages that tell how things are now. What has been retired is told on the boundary's page, in decisions and plans."""
 
 
 def traces_in(repository: Repository, files: Iterable[str]) -> dict[str, tuple[Trace, ...]]:
     """Return what each rule finds in the files of a tree. Raises GateError where one of them cannot be read."""
-    found: dict[str, dict[Trace, None]] = {rule: {} for rule in _FINDERS}
+    found: dict[str, dict[Trace, None]] = {rule: {} for rule, _, _ in _FINDERS}
     for file in files:
-        finders = [(rule, find) for rule, (globs, find) in _FINDERS.items() if _is_one_of(file, globs)]
+        check_readable(file)
+        finders = [(rule, find) for rule, looks_at, find in _FINDERS if looks_at(file)]
         text = repository.text(file) if finders else ""
         for rule, find in finders if retired.mentioned(text) else ():
             found[rule].update(dict.fromkeys(Trace(file, line, name) for line, name in find(text, file)))
@@ -40,8 +50,17 @@ def _is_one_of(file: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(file, glob) for glob in globs)
 
 
-def _in_lock_file(text: str, file: str) -> Found:
-    for name in packages_in(text, file) or ():
+def _one_of(*globs: str) -> Callable[[str], bool]:
+    return lambda file: _is_one_of(file, globs)
+
+
+def _has_packages(file: str) -> bool:
+    return is_lock_file(file) or _is_one_of(file, DECLARING)
+
+
+def _in_packages(text: str, file: str) -> Found:
+    resolved = packages_in(text, file)
+    for name in declared_in(text, file) if resolved is None else resolved:
         if retired.is_retired_package(name):
             yield retired.line_of(text, name), name
 
@@ -53,13 +72,21 @@ def _in_imports(text: str, file: str) -> Found:
 
 
 def _in_settings(text: str, file: str) -> Found:
-    if "tests" in file.split("/") or packages_in(text, file) is not None:
+    if "tests" in file.split("/") or is_lock_file(file):
         return iter(())  # a test may say what it shows the refusal of, and a lock file has no settings
     if file.endswith(".py"):
         return retired.in_python_settings(_python(text, file))
     if _is_one_of(file, _JAVASCRIPT):
         return retired.in_javascript_settings(text)
-    return retired.in_configuration(text)
+    return retired.in_environment_file(text) if _is_one_of(file, _ENVIRONMENTS) else retired.in_configuration(text)
+
+
+def _in_compose_file(text: str, file: str) -> Found:
+    return retired.in_compose_file(text, file) if _is_one_of(file, _COMPOSE) else retired.in_images(text)
+
+
+def _is_deployed(file: str) -> bool:
+    return _is_one_of(file, (*_COMPOSE, *_YAML)) and not _is_one_of(file, _WORKFLOWS) and not is_lock_file(file)
 
 
 def _in_commands(text: str, file: str) -> Found:
@@ -91,12 +118,12 @@ def _toml(text: str, file: str) -> Mapping[str, object]:
         raise GateError(f"it is no TOML: {error}", file) from error
 
 
-_FINDERS: Mapping[str, tuple[tuple[str, ...], Find]] = {
-    "retired-in-lock-files": (_LOCKS, _in_lock_file),
-    "retired-in-imports": (("*.py", *_JAVASCRIPT), _in_imports),
-    "retired-in-settings": (("*.py", *_JAVASCRIPT, *_CONFIGURATION), _in_settings),
-    "retired-in-compose-files": (_COMPOSE, retired.in_compose_file),
-    "retired-in-workflows": ((*_WORKFLOWS, *_COMMANDS), _in_commands),
-    "retired-as-owner": (("*.md", "docs/contracts/*.toml"), _in_owners),
-}
-"""Rule → the files that it looks at, as globs in which ``*`` crosses folders, and what it finds in each."""
+_FINDERS: tuple[tuple[str, Callable[[str], bool], Find], ...] = (
+    ("retired-in-lock-files", _has_packages, _in_packages),
+    ("retired-in-imports", _one_of("*.py", *_JAVASCRIPT), _in_imports),
+    ("retired-in-settings", _one_of("*.py", *_JAVASCRIPT, *_CONFIGURATION), _in_settings),
+    ("retired-in-compose-files", _is_deployed, _in_compose_file),
+    ("retired-in-workflows", _one_of(*_WORKFLOWS, *_COMMANDS), _in_commands),
+    ("retired-as-owner", _one_of("*.md", "docs/contracts/*.toml"), _in_owners),
+)
+"""Rule, the files that it looks at (in a glob ``*`` crosses folders), and what it finds in each."""

@@ -79,7 +79,7 @@ def wire_of(contract: Contract, document: object, file: str) -> Wire:
     """
     try:
         return _wire_of(contract, document)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise GateError(f"it is no OpenAPI document: {type(error).__name__}: {error}", file) from error
 
 
