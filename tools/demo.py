@@ -120,7 +120,9 @@ def main(arguments: list[str]) -> int:
     node = Node(HOME / "demo-node", HOME / "node.log", env={"PATH": f"{BIN}:{os.environ['PATH']}"})
     console.print("starting the gateway and a management node (AiiDA's own set-up takes longest) …")
     began = time.monotonic()
-    options = ["--input-prefix", PSEUDOS.as_uri()] if PSEUDOS.is_dir() else []
+    # On this machine alone, also where it has a Slurm: whose partitions and accounts those are nobody has said.
+    options = ["--scheduler", "direct"]
+    options += ["--input-prefix", PSEUDOS.as_uri()] if PSEUDOS.is_dir() else []
     with running(gateway, node, options=options):
         console.print(f"both are up after {time.monotonic() - began:.1f} s: {gateway.url}")
         token = gateway.token()

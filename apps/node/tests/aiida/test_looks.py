@@ -12,7 +12,7 @@ from kiwipy import UnroutableError
 
 from slipway_node.aiida import brokers, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
-from slipway_node.aiida.supervision import PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
+from slipway_node.aiida.supervision import DROPPED_SECONDS, PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 from slipway_node.ports import EngineUnavailableError
 
 LOOK_SECONDS = 5.0
@@ -62,6 +62,8 @@ class Played:
         self.silent: set[int] = set()
         self.unroutable: set[int] = set()
         self.in_work: frozenset[int] = frozenset({11})
+        self.dropped: set[int] = set()
+        self.continued_by_a_restart = True
         self.ended: list[int] = []
         self.asked: Counter[int] = Counter()
         self.restarts = 0
@@ -97,6 +99,11 @@ class Played:
             self.dead = "its supervisor was gone"
             raise EngineUnavailableError("AiiDA's daemon does not start: no room")
         self.dead, self.supervisor_answers, self.broker_age, self.broker_answers = None, True, 1.0, True
+        if self.continued_by_a_restart:
+            self.dropped = set()
+
+    def dropped_by_workers(self) -> set[int]:
+        return self.dropped
 
     def end_supervisor(self) -> None:
         self.dead = "killed"
@@ -192,6 +199,24 @@ def test_why_the_daemon_was_ended_is_told_also_where_it_does_not_start_at_once(p
         played.restart()
 
     assert played.look(5) == [("broker", "it lived and did not answer")]
+
+
+def test_a_process_that_a_worker_has_dropped_is_taken_up_with_a_new_daemon(played):
+    played.dropped = {7}
+    assert played.look(int(DROPPED_SECONDS / LOOK_SECONDS)) == []
+    assert played.look(5) == [("worker", "it had dropped a process")]
+    assert (played.restarts, played.dropped) == (1, set())
+
+
+def test_a_process_that_is_dropped_at_single_looks_is_left_alone(played):
+    for _ in range(20):
+        played.dropped = {7} - played.dropped
+        assert played.look() == []
+
+
+def test_a_process_that_no_worker_can_continue_stops_the_others_ever_more_seldom(played):
+    played.continued_by_a_restart, played.dropped = False, {7}
+    assert len(played.look(int(1_000 / LOOK_SECONDS))) == 4  # after 10, 40, 160 and 640 s
 
 
 def test_a_supervisor_that_answers_again_in_time_is_left_alone(played):

@@ -95,6 +95,16 @@ class Daemon:
             self._looks_due -= 1
             brokers.of_profile().after_a_worker_died()
 
+    def dropped_by_workers(self) -> set[int]:
+        """Return the pks of the processes under way that nobody has, but for those that are to be continued.
+
+        None where it is not known who has a task.
+        """
+        try:
+            return {*submission.dropped()} - {*self.dropped}
+        except EngineUnavailableError:
+            return set()
+
     def runs(self) -> bool:
         """Tell whether the daemon's supervisor is alive; a pid file left by a kill or a reboot does not count."""
         client = self._client()

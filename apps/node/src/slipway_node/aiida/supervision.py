@@ -19,7 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore] # ships no types
 from pydantic import JsonValue
 
-from slipway_node.aiida import brokers, set_back, submission
+from slipway_node.aiida import brokers, set_back
 from slipway_node.aiida.daemon import START_SECONDS, Daemon, DaemonProcesses, end_now
 from slipway_node.aiida.record_times import CORRECTION
 from slipway_node.aiida.silence import Silences
@@ -151,11 +151,7 @@ class Supervision:
         task, answers, and takes a second task for the same process as a mistake: only others continue it.
         """
         now = self._clock()
-        try:
-            dropped = {*submission.dropped()} - {*self._daemon.dropped}
-        except EngineUnavailableError:
-            return False
-        self._dropped_at = {pk: self._dropped_at.get(pk, now) for pk in dropped}
+        self._dropped_at = {pk: self._dropped_at.get(pk, now) for pk in self._daemon.dropped_by_workers()}
         found = [pk for pk, at in self._dropped_at.items() if now - at >= self._dropped_limit(pk)]
         self._restarts_for.update(found)
         return bool(found)
