@@ -85,6 +85,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield Node(lab, link, home, work)
 
 
+@pytest.fixture(autouse=True)
+def _up_again(node: Node) -> Iterator[None]:
+    """Leave the next test a node that runs, also where this one failed halfway."""
+    yield
+    node.lab.director.disarm()
+    if not node.lab.stack.node.process.running():
+        node.lab.stack.node.start()
+        wait_for_node(node.lab.stack.gateway, node.lab.stack.node, node.lab.stack.gateway.token())
+
+
 @contextlib.contextmanager
 def filled(disk: SmallDisk) -> Iterator[None]:
     disk.fill()

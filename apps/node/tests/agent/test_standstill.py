@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slipway_node.agent.agent import Agent
+from slipway_node.agent.sighting import SightFile
 from slipway_node.ports import EngineStandsStillError
 
 
@@ -43,7 +44,9 @@ async def test_an_agent_whose_engine_stands_still_for_long_ends(deaf):
         deaf.engine.still_seconds = context.timing.stands_still
         with pytest.raises(EngineStandsStillError):
             await asyncio.wait_for(work, 5.0)
+        left = SightFile.model_validate_json(context.home.status_file.read_text())
     assert deaf.engine.asked["stop"] == 0  # it would not answer
+    assert left.engine["engine"] == "stands still"  # also where nobody had asked how it is since
 
 
 async def test_an_agent_that_is_to_stop_does_not_wait_for_an_engine_that_never_does(deaf):

@@ -7,12 +7,13 @@ from datetime import timedelta
 import structlog
 
 from slipway_node.agent.context import Context
+from slipway_node.agent.sighting import write_sight
 from slipway_node.ports import EngineStandsStillError, EngineUnavailableError
 from slipway_node.reconciling import reconcile
 
 _log = structlog.get_logger(__name__)
 
-
+STANDS_STILL = "stands still"
 RECENT = timedelta(minutes=10)
 """How far back a start looks for what has ended, beside all that has not.
 
@@ -44,8 +45,12 @@ class Keeping:
         while not self._context.stopping.is_set():
             self._still_seconds = seconds = self._context.engine.stands_still_seconds()
             if seconds >= self._context.timing.stands_still:
+                detail = f"AiiDA has done nothing of what it was asked for {seconds:.0f} s"
                 _log.error("engine_stands_still", seconds=round(seconds))
-                raise EngineStandsStillError(f"AiiDA has done nothing of what it was asked for {seconds:.0f} s")
+                # Whoever asks before the next agent has looked is told why this one ended.
+                self._context.sight.health = {"engine": STANDS_STILL, "detail": detail}
+                await write_sight(self._context)
+                raise EngineStandsStillError(detail)
             await self._context.pause(self._context.timing.health)
 
     async def _managed(self, step: Callable[[], Awaitable[bool]]) -> bool:
@@ -93,7 +98,7 @@ class Keeping:
         except TimeoutError:
             if not patience.expired():
                 raise
-            word = "stands still" if self._still_seconds else "busy"
+            word = STANDS_STILL if self._still_seconds else "busy"
             self._context.sight.health = {"engine": word, "detail": "it has not come to the question how it is"}
         except EngineUnavailableError as error:
             _log.warning("engine_not_asked", detail=str(error))
