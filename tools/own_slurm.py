@@ -114,6 +114,12 @@ class OwnSlurm:
         self.state.mkdir()
         self.start_controller()
 
+    def let_not_start(self, job_id: str) -> None:
+        """Leave where a job's script is to go what slurmd takes for another's, and then cancels the job."""
+        folder = self.folder / "spool" / f"job{int(job_id):05}"
+        folder.mkdir(parents=True)
+        (folder / "slurm_script").touch()
+
     def fail_its_node(self) -> None:
         """Take the node for dead, with the jobs on it, and wait until it is back in service."""
         asked("scontrol", "update", "NodeName=ALL", "State=DOWN", "Reason=test")

@@ -129,6 +129,15 @@ class Laboratory:
         wait_until("slurmd has ended", lambda: not pid_file.exists())
         subprocess.run([Victim.SLURMD.value, "-f", os.environ["SLURM_CONF"]], check=True)
 
+    @staticmethod
+    def slurmd_gave_up(job_id: str) -> bool:
+        """Tell whether slurmd could not start a job with this number, and had it cancelled.
+
+        So ends one that a controller has forgotten which then gives its number again: what is launched twice is ended.
+        """
+        log = Path(os.environ["SLURM_CONF"]).with_name(f"{Victim.SLURMD}.log")
+        return f"Could not launch job {job_id} and not able to requeue it" in log.read_text(errors="replace")
+
     def has_work(self) -> bool:
         """Tell whether the agent has anything left to do, or to tell."""
         file, done = Home(self.stack.node.home).journal_file, {CommandState.DONE, CommandState.DROPPED}

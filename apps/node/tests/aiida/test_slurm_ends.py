@@ -128,6 +128,14 @@ async def test_while_slurm_cannot_be_asked_only_what_says_itself_how_it_ended_en
     assert (await lab.until_ended(without)).phase is Phase.KILLED
 
 
+async def test_a_job_that_its_machine_cannot_start_was_cancelled_by_nobody(jobs, lab, slurm: OwnSlurm):
+    _, before = await jobs.running("began", partition="urgent")
+    asked("scancel", before)
+    slurm.let_not_start(str(int(before) + 1))
+
+    assert told(await lab.until_ended((await jobs.waiting())[0])) == ("scheduler_lost_job", True)
+
+
 TRIES = 10  # the controller writes down what began within seconds; it must be killed before
 
 

@@ -201,6 +201,28 @@ def test_a_job_whose_script_never_began_has_not_taken_too_long(reason, began, to
     assert verdicts.unless_it_never_began(reason, began=began) == told
 
 
+SOMEBODY = verdicts.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("came_to_its_end", "forgotten", "began", "placed", "reason"),
+    [
+        (False, False, True, None, SOMEBODY),
+        (False, False, False, False, SOMEBODY),  # in the queue
+        (False, False, False, None, SOMEBODY),
+        (None, False, None, None, SOMEBODY),  # its folder is gone
+        (True, False, True, None, None),  # it failed by itself
+        (True, True, True, None, None),
+        (False, True, True, None, verdicts.LOST),  # its number was given again while it ran
+        (False, True, False, True, verdicts.LOST),
+        (False, False, False, True, verdicts.NEVER_BEGAN),  # slurmd could not start it
+    ],
+)
+def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, forgotten, began, placed, reason):
+    told = verdicts.whose_cancellation(came_to_its_end=came_to_its_end, forgotten=forgotten, began=began, placed=placed)
+    assert told == reason
+
+
 @pytest.mark.parametrize(
     ("state", "came_to_its_end"),
     [("RUNNING", False), ("RUNNING", None), ("PENDING", False), ("COMPLETING", False), ("COMPLETING", True)],

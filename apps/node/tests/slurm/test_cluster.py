@@ -106,18 +106,48 @@ NOT_KEPT = "AccountingStorageType   = accounting_storage/none\n"
     [
         (NOT_KEPT, None, None),
         (KEPT, "", None),
-        (KEPT, "RUNNING|/lab/7\n", None),  # as it stays where the controller lost it
-        (KEPT, "CANCELLED|/lab/7\n", None),
-        (KEPT, "CANCELLED by 0|/lab/7\n", "CANCELLED"),
-        (KEPT, "TIMEOUT|/lab/7\n", "TIMEOUT"),
-        (KEPT, "TIMEOUT|/lab/another\n", None),
-        (KEPT, "COMPLETED|/lab/another\nPREEMPTED|/lab/7\nCANCELLED|/lab/7\n", "PREEMPTED"),
+        (KEPT, "RUNNING|/lab/7|node1\n", None),  # as it stays where the controller lost it
+        (KEPT, "CANCELLED|/lab/7|node1\n", None),
+        (KEPT, "CANCELLED by 0|/lab/7|node1\n", "CANCELLED"),
+        (KEPT, "TIMEOUT|/lab/7|node1\n", "TIMEOUT"),
+        (KEPT, "TIMEOUT|/lab/another|node1\n", None),
+        (KEPT, "COMPLETED|/lab/another|node1\nPREEMPTED|/lab/7|node1\nCANCELLED|/lab/7|node1\n", "PREEMPTED"),
     ],
 )
 def test_of_what_the_controller_has_forgotten_accounting_is_asked(configuration, accounted, state):
     slurm = forgetful({commands.CONFIGURATION: configuration, commands.accounted("7"): accounted})
 
     assert slurm.last_state("7", "/lab/7") == state
+
+
+@pytest.mark.parametrize(
+    ("configuration", "accounted", "placed"),
+    [
+        (NOT_KEPT, None, None),
+        (KEPT, "", None),
+        (KEPT, "CANCELLED by 0|/lab/7|node1\n", True),
+        (KEPT, "CANCELLED by 0|/lab/7|None assigned\n", False),
+        (KEPT, "CANCELLED by 0|/lab/another|node1\n", None),
+    ],
+)
+def test_whether_a_forgotten_job_was_given_a_machine_accounting_tells(configuration, accounted, placed):
+    slurm = forgetful({commands.CONFIGURATION: configuration, commands.accounted("7"): accounted})
+
+    assert slurm.was_placed("7", "/lab/7") is placed
+
+
+@pytest.mark.parametrize(
+    ("recording", "folder", "placed"),
+    [
+        ("scontrol_show_job_cancelled_while_running", "/home/lab", True),
+        ("scontrol_show_job_cancelled", "/home/lab", False),  # in the queue
+        ("scontrol_show_job_cancelled", "/home", None),
+    ],
+)
+def test_whether_a_job_was_given_a_machine_the_controller_tells(recording, folder, placed):
+    answers = {commands.job("7"): (RECORDINGS / f"{recording}.txt").read_text(), commands.CONFIGURATION: NOT_KEPT}
+
+    assert Cluster(answers.__getitem__).was_placed("7", folder) is placed
 
 
 @pytest.mark.parametrize(("folder", "state"), [("/home/lab", "CANCELLED"), ("/home", None), ("/home/lab/7", None)])

@@ -6,10 +6,13 @@ import time
 
 import pytest
 
+from slipway_node.aiida.work_directory import was_forgotten
+from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
 from slipway_node.slurm.submit_once import (
     ENDED,
     NO_FOLDER_STATUS,
+    ORPHAN_SECONDS,
     SUBMISSIONS_MAX,
     claim,
     claims_command,
@@ -92,6 +95,13 @@ def test_a_job_that_slurm_accepted_and_forgot_is_submitted_again(folder):
     assert submitted(folder) == again
 
 
+def test_that_one_was_forgotten_is_remembered(folder):
+    accepted_and_forgotten(folder)
+    assert not was_forgotten(folder)
+    ended(followed(folder, FORGOTTEN))
+    assert was_forgotten(folder)
+
+
 def test_one_that_slurm_would_have_forgotten_anyhow_is_taken_for_ended(folder):
     accepted_and_forgotten(folder, seconds_ago=30 * 24 * 3600)
     assert followed(folder, FORGOTTEN) == ENDED
@@ -134,6 +144,18 @@ def test_one_that_is_missing_from_the_queue_and_runs_is_no_end(folder, begun):
 def test_one_whose_controller_has_forgotten_it_after_it_began_is_not_run_again(folder):
     accepted_and_forgotten(folder)
     (folder / ".slipway-claim").write_text(f"{FORGOTTEN}\n")
+    assert followed(folder, FORGOTTEN) == FORGOTTEN  # it may run still
+    began = time.monotonic()
+    until(lambda: followed(folder, FORGOTTEN) == ENDED)
+    assert time.monotonic() - began > ORPHAN_SECONDS - 2
+    assert not ran(folder)
+
+
+def test_one_that_its_controller_has_forgotten_has_ended_when_it_says_so(folder):
+    accepted_and_forgotten(folder)
+    (folder / ".slipway-claim").write_text(f"{FORGOTTEN}\n")
+    assert followed(folder, FORGOTTEN) == FORGOTTEN
+    subprocess.run(["bash", "-c", f"true; {own_end.mark()}"], cwd=folder, check=True)
     assert followed(folder, FORGOTTEN) == ENDED
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway_node.ports import EngineUnavailableError, Placement
-from slipway_node.slurm import cluster, commands
+from slipway_node.slurm import cluster, commands, own_end
 from slipway_node.slurm.cluster import Cluster, NotKnownError, run_command
 from slipway_node.slurm.submit_once import ENDED, TRY_AGAIN_STATUS, follow_command
 
@@ -181,6 +181,7 @@ def followed(tmp_path, answering):
         (tmp_path / ".slipway-job-id").write_text(f"7\n{int(time.time())}\n")
         if claimed:
             (tmp_path / ".slipway-claim").write_text("7\n")
+            (tmp_path / own_end.MARK).touch()
         says = {name: shlex.quote(answer.format(folder=tmp_path)) for name, answer in {**WELL, **said}.items()}
         slurm = answering(
             squeue=f"printf %s {says['squeue']}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway_node.slurm import patience, submit_once
+from slipway_node.slurm import own_end, patience, submit_once
 from slipway_node.slurm.patience import TRY_AGAIN_STATUS, Rests, in_time
 from slipway_node.slurm.submit_once import LOCK_SECONDS, follow_command, submit_command, withdraw_command
 
@@ -116,6 +116,7 @@ def test_where_a_command_hangs_no_job_is_told_to_have_ended(tmp_path, answering,
     submitted_before(tmp_path)
     if claimed:
         (tmp_path / ".slipway-claim").write_text("7\n")
+        (tmp_path / own_end.MARK).touch()
     slurm = answering(**{"squeue": "true", "sacct": "true", "scontrol": KNOWS_NONE, "sbatch": "echo 8", name: HANGS})
 
     done = run(follow_command("7", "job.sh", str(tmp_path)), slurm, tmp_path)

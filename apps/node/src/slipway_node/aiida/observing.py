@@ -59,6 +59,10 @@ class Look:
         """Return what Cluster.last_state does; raises UndecidedError."""
         return self._ask(lambda: self._cluster.last_state(job_id, folder))
 
+    def was_placed(self, job_id: str, folder: str) -> bool | None:
+        """Return what Cluster.was_placed does; raises UndecidedError."""
+        return self._ask(lambda: self._cluster.was_placed(job_id, folder))
+
     def exit_status(self, job_id: str, folder: str) -> int | None:
         """Return what Cluster.exit_status does; raises UndecidedError."""
         return self._ask(lambda: self._cluster.exit_status(job_id, folder))
@@ -137,17 +141,19 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
     if known is not None:
         return str(known) or None
     folder = os.path.realpath(node.get_remote_workdir() or "")
+    # A job that was submitted by an older version leaves no marks.
+    ended = own_end.was_reached(Path(folder)) if own_end.mark() in (node.get_option("append_text") or "") else None
+    began = work_directory.has_begun(Path(folder)) if claim() in (node.get_option("prepend_text") or "") else None
     reason = verdicts.accounted_end(node.base.attributes.get("detailed_job_info", None), folder)
     if reason is None:
         reason = verdicts.said_by_slurm(collecting.scheduler_stderr(node), placement.WALLTIME_MARK)
     if reason is None and look is not None and row.job_id is not None:
-        state = look.last_state(row.job_id, folder)
-        # A job that was submitted by an older version leaves no mark.
-        marks = own_end.mark() in (node.get_option("append_text") or "")
-        ended = own_end.was_reached(Path(folder)) if marks else None
-        reason = verdicts.asked_reason(state, row, came_to_its_end=ended)
-    if claim() in (node.get_option("prepend_text") or ""):
-        reason = verdicts.unless_it_never_began(reason, began=work_directory.has_begun(Path(folder)))
+        reason = verdicts.asked_reason(look.last_state(row.job_id, folder), row, came_to_its_end=ended)
+    reason = verdicts.unless_it_never_began(reason, began=began)
+    if reason == verdicts.CANCELLED and look is not None and row.job_id is not None:
+        placed = look.was_placed(row.job_id, folder) if began is False else None
+        forgotten = work_directory.was_forgotten(Path(folder))
+        reason = verdicts.whose_cancellation(came_to_its_end=ended, forgotten=forgotten, began=began, placed=placed)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")

@@ -28,11 +28,14 @@ LOST = "LOST"
 """Our word for a job that Slurm was asked about and knows no more, and that did not come to its own end."""
 
 NEVER_BEGAN = "NEVER BEGAN"
-"""Our word for a job that Slurm took for running until its time was up, and whose script never began.
+"""Our word for a job that Slurm gave a machine and then ended, and whose script never began.
 
 A slurmd that is killed just as it is told to start a job has forgotten that; the controller asks it again half an hour
-later, by default.
+later, by default, and takes the job for running until its time is up. A slurmd that cannot start a job which is not to
+be queued again, as AiiDA's are not, has it cancelled.
 """
+
+CANCELLED = "CANCELLED"
 
 SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "TIMEOUT": ("walltime_exceeded", False),
@@ -50,7 +53,7 @@ _OUT_OF_MEMORY = re.compile(r"^slurmstepd[^:]*: error: Detected \d+ oom[-_]kill"
 _ENDED_BY_SLURM = re.compile(  # of a job; a single step is also ended so where one of its ranks has failed
     r"^slurmstepd[^:]*: error: \*\*\* JOB \S+ ON \S+ CANCELLED AT \S+(?: DUE TO (?P<why>[A-Z ]*[A-Z]))?", re.MULTILINE
 )
-_WHY = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL", None: "CANCELLED"}
+_WHY = {"TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL", None: CANCELLED}
 
 _NO_STORAGE = re.compile(
     r"No space left on device|Disk quota exceeded|Read-only file system|database or disk is full", re.IGNORECASE
@@ -131,7 +134,7 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
     if scheduler_reason == LOST:
         said = f"the scheduler knows of the job no more, and it did not come to its end; {said}"
     elif scheduler_reason == NEVER_BEGAN:
-        said = f"the scheduler took the job for running until its time was up, and its script never began; {said}"
+        said = f"the scheduler gave the job a machine and ended it, and its script never began; {said}"
     elif scheduler_reason in SLURM_FAILURES:
         said = f"the scheduler ended the job: {scheduler_reason}; {said}"
     if tail and tail not in said:
@@ -147,6 +150,22 @@ def gave_up_its_upload(status: str | None) -> bool:
 def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None) -> str | None:
     """Return the reason, NEVER_BEGAN for a time-out of a job whose script did not; ``began`` None: not known."""
     return NEVER_BEGAN if scheduler_reason == "TIMEOUT" and began is False else scheduler_reason
+
+
+def whose_cancellation(
+    *, came_to_its_end: bool | None, forgotten: bool, began: bool | None, placed: bool | None
+) -> str | None:
+    """Return the reason of a job that Slurm calls cancelled, which is so only where somebody has cancelled it.
+
+    ``came_to_its_end`` and ``began`` are what the job's script says, ``placed`` whether it was given a machine; None
+    where that is not known. Slurm itself cancels what it cannot start: a job whose machine is not in order, and one
+    with the number of another that it has forgotten and that runs there still, which it ends with it (``forgotten``).
+    """
+    if came_to_its_end:
+        return None
+    if forgotten:
+        return LOST
+    return NEVER_BEGAN if placed and began is False else CANCELLED
 
 
 def may_lack_its_claim(scheduler_reason: str | None) -> bool:
@@ -166,7 +185,7 @@ def refused(said: str) -> Failure:
 
 def was_cancelled_outside(row: ProcessRow, scheduler_reason: str | None) -> bool:
     """Tell whether someone cancelled the job at the scheduler, past AiiDA."""
-    return row.process_state == "finished" and row.exit_status != 0 and scheduler_reason == "CANCELLED"
+    return row.process_state == "finished" and row.exit_status != 0 and scheduler_reason == CANCELLED
 
 
 def asked_reason(state: str | None, row: ProcessRow, *, came_to_its_end: bool | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway_node.aiida import profile, verdicts
-from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS
+from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS, JOB_ID, ONE_ANSWER_LINES
 from slipway_node.storage import why_not_writable
 
 _EXTRA = "slipway_node_storage"
@@ -44,6 +44,14 @@ def lacked_by(paused: Sequence[Any]) -> list[Any]:
 def has_begun(folder: Path) -> bool | None:
     """Tell whether a job that claims its folder has begun there; of a folder that is gone nothing is known (None)."""
     return (folder / CLAIM).exists() if folder.is_dir() else None
+
+
+def was_forgotten(folder: Path) -> bool:
+    """Tell whether Slurm had a job of this folder, forgot it, and was given it again."""
+    try:
+        return len((folder / JOB_ID).read_text(encoding="ascii", errors="replace").splitlines()) > ONE_ANSWER_LINES
+    except FileNotFoundError:
+        return False
 
 
 def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str, str], int | None]) -> None:

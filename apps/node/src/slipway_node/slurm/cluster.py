@@ -89,12 +89,18 @@ class Cluster:
         state = self.job_state(job_id, folder)
         if state is not None:
             return state
-        try:
-            if not self._ask(commands.CONFIGURATION, commands.read_accounting).kept:
-                return None
-            return self._ask(commands.accounted(job_id), lambda text: commands.read_accounted_end(text, folder))
-        except NotKnownError as error:
-            raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
+        return self._accounted(job_id, lambda text: commands.read_accounted_end(text, folder))
+
+    def was_placed(self, job_id: str, folder: str) -> bool | None:
+        """Tell whether the job that was to work in ``folder`` was given a machine, None where that is forgotten.
+
+        Raises EngineUnavailableError.
+        """
+        with contextlib.suppress(NotKnownError):
+            placed = self._ask(commands.job(job_id), lambda text: commands.read_was_placed(text, folder))
+            if placed is not None:
+                return placed
+        return self._accounted(job_id, lambda text: commands.read_accounted_placing(text, folder))
 
     def withdraw(self, folder: str) -> bool:
         """See to it that no job of this work directory waits or runs; tell whether that is so by now.
@@ -115,6 +121,15 @@ class Cluster:
             return self._ask(commands.job(job_id), lambda text: commands.read_exit_status(text, folder))
         except NotKnownError:
             return None
+
+    def _accounted(self, job_id: str, read: Callable[[str], Read | None]) -> Read | None:
+        """Return what accounting says of a job, None where there is none. Raises EngineUnavailableError."""
+        try:
+            if not self._ask(commands.CONFIGURATION, commands.read_accounting).kept:
+                return None
+            return self._ask(commands.accounted(job_id), read)
+        except NotKnownError as error:
+            raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
 
     def _look(self) -> Offer:
         try:

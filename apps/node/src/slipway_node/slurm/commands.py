@@ -46,7 +46,7 @@ def job(job_id: str) -> tuple[str, ...]:
 
 def accounted(job_id: str) -> tuple[str, ...]:
     """Ask accounting for all jobs that ever had this id: ids begin anew where a controller does."""
-    wanted = (f"--jobs={job_id}", "--format=State,WorkDir")
+    wanted = (f"--jobs={job_id}", "--format=State,WorkDir,NodeList")
     return ("sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *wanted)
 
 
@@ -156,8 +156,28 @@ def read_accounted_end(text: str, folder: str) -> str | None:
 
     Raises ValueError.
     """
-    ends = [end for state, where in _rows(text, columns=2) if where == folder and (end := read_end(state)) is not None]
+    rows = _rows(text, columns=3)
+    ends = [end for state, where, _ in rows if where == folder and (end := read_end(state)) is not None]
     return ends[-1] if ends else None
+
+
+def read_was_placed(text: str, folder: str) -> bool | None:
+    """Read from ``job``'s answer whether it was given a machine; None where it is of another job. Raises ValueError."""
+    if read_job_state(text, folder) is None:
+        return None
+    found = re.search(r"\sNodeList=(\S*)", text)
+    if found is None:
+        raise ValueError("no list of nodes")
+    return found.group(1) not in ("", "(null)")
+
+
+def read_accounted_placing(text: str, folder: str) -> bool | None:
+    """Read from ``accounted``'s answer whether the job in ``folder`` was given a machine; None where it knows none.
+
+    Raises ValueError.
+    """
+    nodes = [names for _, where, names in _rows(text, columns=3) if where == folder]
+    return nodes[-1] not in ("", "None assigned") if nodes else None
 
 
 def read_end(cell: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_MARK = ".slipway-ended"
+MARK = ".slipway-ended"
 _KILLED_WITHIN_SECONDS = 1
 
 
@@ -14,9 +14,9 @@ def mark() -> str:
     Slurm may not know, and then it is not killed.
     """
     wait = f"[ $slipway_status -eq 0 ] || sleep {_KILLED_WITHIN_SECONDS}"
-    return f"slipway_status=$?; {{ {wait}; }} && : > {_MARK}; (exit $slipway_status)"
+    return f"slipway_status=$?; {{ {wait}; }} && : > {MARK}; (exit $slipway_status)"
 
 
 def was_reached(folder: Path) -> bool | None:
     """Tell whether the script came to its own end; of a folder that is gone nothing is known (None)."""
-    return (folder / _MARK).exists() if folder.is_dir() else None
+    return (folder / MARK).exists() if folder.is_dir() else None

@@ -15,6 +15,7 @@ one that does not come (patience.py): an `sbatch` that is ended may have submitt
 import shlex
 from collections.abc import Sequence
 
+from slipway_node.slurm import own_end
 from slipway_node.slurm.commands import ENDS
 from slipway_node.slurm.patience import ANSWER_SECONDS, END_SECONDS, TRY_AGAIN_STATUS, in_time
 
@@ -23,11 +24,14 @@ NO_FOLDER_STATUS = 66  # sysexits' EX_NOINPUT
 CLAIM_FAILED_STATUS = 74  # sysexits' EX_IOERR
 ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
+ORPHAN_SECONDS = 8  # for slurmd to end what its controller has forgotten, which takes it 4 after that one is back
 
 _PATIENTLY = f"-w {LOCK_SECONDS}"
 _NOBODY = "nobody"  # holds the claim of what was withdrawn
 CLAIM = ".slipway-claim"
-_JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", CLAIM, ".slipway-intent", ".slipway-lock"
+JOB_ID, ONE_ANSWER_LINES = ".slipway-job-id", 2
+_CLAIM, _INTENT, _LOCK = CLAIM, ".slipway-intent", ".slipway-lock"
+_MISSED, _MISSED_NOW = ".slipway-missed", ".slipway-missed-now"
 
 # Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
 # where the controller came back with no state at all, that it was cancelled and never started; one that somebody
@@ -92,9 +96,17 @@ submit() {{
   id=${{id%%;*}}
   case $id in '' | *[!0-9]*) printf 'no number of a job: %.200s\\n' "$told" >&2; exit {TRY_AGAIN_STATUS} ;; esac
 }}
-record() {{
-  printf '%s\\n%s\\n' "$id" "$(date +%s)" > {_JOB_ID}.partial || exit {TRY_AGAIN_STATUS}
-  mv {_JOB_ID}.partial {_JOB_ID} || exit {TRY_AGAIN_STATUS}
+has_ended() {{ # Tells whether a job has that began, and that the controller does not know: it says so, or had time to.
+  [ ! -e {own_end.MARK} ] || return 0
+  # Both by the clock of the file system.
+  [ -e {_MISSED} ] || touch {_MISSED} || exit {TRY_AGAIN_STATUS}
+  touch {_MISSED_NOW} && set -- $(stat -c %Y {_MISSED} {_MISSED_NOW}) || exit {TRY_AGAIN_STATUS}
+  [ $(($2 - $1)) -ge {ORPHAN_SECONDS} ]
+}}
+record() {{ # Puts the id and when it was answered before those of former jobs, which the controller has forgotten.
+  {{ printf '%s\\n%s\\n' "$id" "$(date +%s)" && {{ [ ! -e {JOB_ID} ] || cat {JOB_ID}; }}; }} > {JOB_ID}.partial \\
+    || exit {TRY_AGAIN_STATUS}
+  mv {JOB_ID}.partial {JOB_ID} || exit {TRY_AGAIN_STATUS}
 }}
 """
 
@@ -105,7 +117,7 @@ def submit_command(script: str) -> str:
     It prints ``Submitted batch job N`` as `sbatch` does, and where that fails ends with its status and words.
     """
     return in_time(f"""{_locked(_PATIENTLY)}{_PARTS}script={script}
-id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
+id=$(cat {JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
   if [ -e {_INTENT} ]; then
     known_to by_controller
@@ -126,7 +138,8 @@ def follow_command(job_id: str, script: str, folder: str) -> str:
     """Return what tells of the job that counts for ``folder``, where ``job_id`` is in the queue no more.
 
     It prints ENDED where that is ``job_id``, and else the id to follow: of the one that holds the claim, or that waits;
-    ``job_id`` itself where the controller, asked for it by its number, says that it goes on.
+    ``job_id`` itself where the controller, asked for it by its number, says that it goes on, and for some seconds where
+    it has forgotten one that began: that may run still, until slurmd hears of it.
     A job that Slurm has accepted and forgotten before it started, as by a controller that was killed before it saved
     its state, is submitted again: should it come to life after all, the claim keeps one of the two from doing anything.
     The new one may be given the same id. What Slurm would have forgotten by now in any case is taken for ended. Ends
@@ -152,9 +165,9 @@ if [ -n "$state" ]; then
   printf '%s\\n' "$state" | grep -qE '{_ENDED}' && echo {ENDED} || echo "$id"
   exit
 fi
-[ -z "$claim" ] || {{ echo {ENDED}; exit; }}
+[ -z "$claim" ] || {{ has_ended && echo {ENDED} || echo "$id"; exit; }}
 kept_seconds=$(setting MinJobAge) || exit {TRY_AGAIN_STATUS}
-submitted=$(sed -n 2p {_JOB_ID})
+submitted=$(sed -n 2p {JOB_ID})
 if [ $(($(date +%s) - submitted)) -lt "$kept_seconds" ] && [ "$(wc -l < {_INTENT})" -lt {SUBMISSIONS_MAX} ]; then
   submit
   record
@@ -187,7 +200,7 @@ def withdraw_command(folder: str) -> str:
 active() {{
   jobs=$(by_controller) || return
   printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
-  for id in $(head -qn 1 {CLAIM} {_JOB_ID} 2>/dev/null | grep -xE '[0-9]+' | sort -u); do
+  for id in $(head -qn 1 {CLAIM} {JOB_ID} 2>/dev/null | grep -xE '[0-9]+' | sort -u); do
     state=$(state_of "$id") || return
     printf '%s\\n' "$state" | grep -qE '{_ENDED}|^COMPLETING|^$' || echo "$id"
   done
