@@ -8,8 +8,10 @@ N is how many runs in all: each case is run once before one is run again (each o
 minutes none is begun any more. S gives the order (0). K stacks, each with a Slurm of its own, share them (1). WORDS
 take the cases whose name has them, and write nothing. --rabbitmq is for AiiDA on RabbitMQ, in a table of its own. FILE
 has the outcomes of earlier runs: this one's are added to it, and the page tells of all; so a run that was broken off is
-gone on with. Exit status 1 where one went wrong. Side by side, each protection of a job is taken out, and the fault
-that it is there for is run N times (2) with it and without. Needs root, for Slurm.
+gone on with. Exit status 1 where one went wrong. The logs of what did, or took long, are kept under .slipway/faults.
+Ctrl-C ends the run after the cases under way, and what was done counts; a second one ends it at once. Side by side,
+each protection of a job is taken out, and the fault that it is there for is run N times (2) with it and without. Needs
+root, for Slurm.
 """
 
 import argparse
@@ -18,27 +20,31 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-import psutil
 from benchmarks.slurm import scheduler
 from laboratory import Laboratory, laboratory
 from local_stack import StackError, is_free
-from matrix import Case, Outcome, cases
+from matrix import MOVED_SECONDS, Case, Outcome, cases
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
 from reliability import BEGIN, BESIDE_BEGIN, BESIDE_END, END, ON_RABBITMQ, side_by_side, summary, written_into
 from striking import doubled_since, strike
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
+KEPT = ROOT / ".slipway" / "faults"
+ENDING, SHARES = threading.Event(), list[subprocess.Popen[str]]()
 CASES_PER_STACK = 60  # each that loses the journal has all former jobs taken up once more
 PORT, PORTS_APART = 10817, 1000  # none that the system gives to connections
 
@@ -63,22 +69,44 @@ def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
 def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> Iterator[Outcome]:
     """Run the cases in their order, some on a stack, a new one after a case that it did not outlive; tell of each."""
     left, end = list(reversed(todo)), time.monotonic() + 60 * (minutes or float("inf"))
+
+    def goes_on() -> bool:
+        return bool(left) and time.monotonic() < end and not ENDING.is_set()
+
     with scheduler():
-        while left and time.monotonic() < end:
+        while goes_on():
             with contextlib.ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-faults-")))
                 rabbitmq = stack.enter_context(rabbitmq_in(folder / "rabbitmq")) if on_rabbitmq else None
                 lab = stack.enter_context(laboratory(folder, rabbitmq=rabbitmq))
                 whole, until = True, max(0, len(left) - CASES_PER_STACK)
-                while len(left) > until and whole and time.monotonic() < end:
+                while len(left) > until and whole and goes_on():
                     began, case = time.monotonic(), left.pop()
                     outcome, whole = _struck(lab, case)
                     said = "; ".join(outcome.wrong) or f"held, moved again after {outcome.moved_seconds:.1f} s"
-                    print(f"{case}  {said}  ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+                    count = f"{len(todo) - len(left)}/{len(todo)}"
+                    took = time.monotonic() - began
+                    print(f"{count}  {case}  {said}  ({took:.0f} s)", file=sys.stderr, flush=True)
+                    if outcome.wrong or outcome.moved_seconds > MOVED_SECONDS:
+                        print(f"  its logs: {_kept(folder)}", file=sys.stderr, flush=True)
                     yield outcome
                 for outcome in doubled_since(lab):
                     print(f"{outcome.case}  {outcome.wrong}", file=sys.stderr, flush=True)
                     yield outcome
+
+
+def _kept(folder: Path) -> Path:
+    """Keep the logs of the stack in ``folder`` and of Slurm, and the folder of the job that came last."""
+    into = KEPT / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+    into.mkdir(parents=True)
+    slurm = Path(os.environ["SLURM_CONF"]).parent
+    with contextlib.suppress(OSError):  # what is written meanwhile, or gone
+        for log in [*folder.glob("*.log"), *folder.glob("node/aiida/**/*.log"), *slurm.glob("*.log")]:
+            shutil.copy(log, into)
+        jobs = [lock.parent for lock in folder.glob("node/work/**/.slipway-lock")]
+        if jobs:
+            shutil.copytree(max(jobs, key=lambda job: job.stat().st_mtime), into / "job")
+    return into
 
 
 def _struck(lab: Laboratory, case: Case) -> tuple[Outcome, bool]:
@@ -97,10 +125,15 @@ def run_share(share: int, asked: argparse.Namespace) -> tuple[list[Outcome], boo
     argv += [f"--at-once={asked.at_once}", f"--share={share}"]
     argv += ["--rabbitmq"] if asked.rabbitmq else []
     argv += [] if asked.minutes is None else [f"--minutes={asked.minutes}"]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, **own})
+    # In a session of its own: a terminal's Ctrl-C is passed on to it once.
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, text=True, env={**os.environ, **own}, start_new_session=True
+    )
+    SHARES.append(process)
+    said, _ = process.communicate()
     chosen = {str(case): case for case in cases()}
-    told = map(json.loads, done.stdout.splitlines())
-    return [Outcome(chosen[name], wrong, moved, ended) for name, wrong, moved, ended in told], done.returncode == 0
+    told = map(json.loads, said.splitlines())
+    return [Outcome(chosen[name], wrong, moved, ended) for name, wrong, moved, ended in told], process.returncode == 0
 
 
 def _two_ports(first: int) -> int:
@@ -109,10 +142,13 @@ def _two_ports(first: int) -> int:
 
 
 def _end(number: int, _frame: object) -> None:
-    """End, with all shares, and stop what was started."""
-    for share in psutil.Process().children():
+    """End after the cases under way, with all shares; asked again, end at once, and stop what was started."""
+    again = ENDING.is_set()
+    ENDING.set()
+    for share in SHARES:
         share.terminate()
-    sys.exit(128 + number)
+    if again:
+        sys.exit(128 + number)
 
 
 def added(file: Path, said: str, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Outcome]]:
@@ -159,7 +195,9 @@ def main() -> int:
     parser.add_argument("--side-by-side", action="store_true", help="with each protection, and without")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
     if asked.side_by_side:
+        ENDING.set()  # it has nothing that would count
         pairs = compare(asked.runs or 2)
         page = side_by_side(PAGE.read_text(), pairs, stamp(asked.runs or 2, asked.seed, 1))
         print(page.split(BESIDE_BEGIN)[1].split(BESIDE_END)[0])
