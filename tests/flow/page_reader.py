@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 CHECKOUT = ("Makefile", "samples", "tools", ".venv")
 SERVERS = {("slipway-gateway", "serve"), ("slipway-node", "run")}
 """Commands that stay: a reader runs them in another terminal and goes on when they are ready."""
+OF_MAKE = {"MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
+"""What `make test` tells the programs it runs: a make among them says more then than one that a reader types."""
 NEW_TENANT = "new-lab"
 """Whose admin enrols the page's node, so that no other page's job is sent to it."""
 SERVICES = {"with pw.x": "pw.x", "on the stand-in in memory": "pnpm"}
@@ -56,7 +58,7 @@ class Reader:
         bootstrap.write_text("#!/bin/sh\n")
         bootstrap.chmod(0o755)
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in OF_MAKE},
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "COLUMNS": "100",
