@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from laboratory import QUEUE, Laboratory, Victim, laboratory
 from local_stack import BIN, Process, free_port, wait_for_node, wait_until
-from points import PATIENCE, STANDS_STILL
+from points import LEASE, PATIENCE, STANDS_STILL
 from product import counting_job, effects_of
 from proxy import Fault, Proxy
 from small_disk import SmallDisk, small_disk
@@ -31,7 +31,7 @@ TOO_LATE_SECONDS = 5.0  # more than both
 STANDS_STILL_SECONDS = 12.0  # more than a daemon's start takes
 STANDS_STILL_STATUS = 5
 LOCKED_SECONDS = 9.0  # in which the job ends, and more than SQLite's driver waits for by itself
-LEASE, ACK, INGEST = "/commands:lease", "/commands:ack", "/events:batchIngest"
+AT_LEASE, AT_ACK, AT_INGEST = "/commands:lease", "/commands:ack", "/events:batchIngest"
 GIVES_UP_AT_ONCE = {"transport.task_maximum_attempts": "2", "transport.task_retry_initial_interval": "1"}
 
 
@@ -306,9 +306,9 @@ def test_answers_that_the_agent_never_sees_change_nothing(
     node: Node, at_lease: Fault, at_ack: Fault, at_ingest: Fault
 ) -> None:
     strikes = [
-        node.link.arm(LEASE, at_lease, telling=b"command_id"),
-        node.link.arm(ACK, at_ack),
-        node.link.arm(INGEST, at_ingest),
+        node.link.arm(AT_LEASE, at_lease, telling=b"command_id"),
+        node.link.arm(AT_ACK, at_ack),
+        node.link.arm(AT_INGEST, at_ingest),
     ]
     uri, effects = counting_job(node.lab.stack.shared, 0)
     job_id = node.lab.stack.product.submit(uri, QUEUE)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from slipway_node.aiida import profile, queries, submission
+from slipway_node.aiida import patience, profile, queries, submission
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.aiida.thread import EngineThread
 from slipway_node.ports import EngineUnavailableError
@@ -18,8 +18,9 @@ EXTRA = "slipway_test"
 
 
 @pytest.fixture
-async def thread(homes):
+async def thread(homes, monkeypatch):
     """Load the profile in a thread that waits for other writers but shortly."""
+    monkeypatch.setattr(patience, "LOCKED_SECONDS", 0)
     running = EngineThread()
     await running.run(profile.load, homes(SchedulerKind.DIRECT, "zeromq"))
     await running.run(_have_patience, 50)
