@@ -26,6 +26,7 @@ from rabbitmq import RabbitMq
 
 from slipway_node.home import Home
 from slipway_node.journal import CommandState, Journal, OutboxState
+from slipway_node.slurm import own_end
 
 HERE = Path(__file__).parent
 SLURM_COMMANDS = ("sbatch", "scancel")  # with points
@@ -73,6 +74,14 @@ class FaultyGateway(Gateway):
         self.process.argv[:1] = [sys.executable, str(HERE / "faulty_gateway.py")]
 
 
+def _slurmd_log() -> Path:
+    return Path(os.environ["SLURM_CONF"]).with_name(f"{Victim.SLURMD}.log")
+
+
+def _logged() -> dict[Victim, int]:
+    return {Victim.SLURMD: _slurmd_log().stat().st_size}
+
+
 @dataclass(frozen=True)
 class Laboratory:
     """The stack, and who holds its processes at points; ``rabbitmq`` where that is AiiDA's broker."""
@@ -84,6 +93,7 @@ class Laboratory:
     rabbitmq: RabbitMq | None = None
     effects: list[tuple[Any, Path, int]] = field(default_factory=list)  # case, what it writes, how often it has begun
     former: set[str] = field(default_factory=set)  # folders of the jobs of cases that are over
+    logged: dict[Victim, int] = field(default_factory=_logged)  # bytes of slurmd's log, of those too
 
     @contextlib.contextmanager
     def slurm_saying(self, answer: str) -> Iterator[None]:
@@ -129,14 +139,17 @@ class Laboratory:
         wait_until("slurmd has ended", lambda: not pid_file.exists())
         subprocess.run([Victim.SLURMD.value, "-f", os.environ["SLURM_CONF"]], check=True)
 
-    @staticmethod
-    def slurmd_gave_up(job_id: str) -> bool:
-        """Tell whether slurmd could not start a job with this number, and had it cancelled.
+    def slurmd_ended_half_way(self) -> bool:
+        """Tell whether slurmd could not start the case's job, had it cancelled, and it has not come to its own end.
 
         So ends one that a controller has forgotten which then gives its number again: what is launched twice is ended.
         """
-        log = Path(os.environ["SLURM_CONF"]).with_name(f"{Victim.SLURMD}.log")
-        return f"Could not launch job {job_id} and not able to requeue it" in log.read_text(errors="replace")
+        said = _slurmd_log().read_bytes()[self.logged[Victim.SLURMD] :].decode(errors="replace")
+        return any(
+            f"Could not launch job {number} and not able to requeue it" in said
+            and not (Path(folder) / own_end.MARK).exists()
+            for number, folder in self.slurm_jobs()
+        )
 
     def has_work(self) -> bool:
         """Tell whether the agent has anything left to do, or to tell."""
@@ -161,8 +174,9 @@ class Laboratory:
         return {(job, folder) for job, folder in own if folder not in self.former}
 
     def close_case(self) -> None:
-        """Have the jobs that are there belong to the cases that are over."""
+        """Have the jobs that are there, and what slurmd has logged, belong to the cases that are over."""
         self.former.update(folder for _, folder in self.slurm_jobs())
+        self.logged.update(_logged())
 
     def _engine_is_back(self) -> bool:
         words = ["start-circus", "worker"] if self.rabbitmq else ["start-circus", "worker", "broker"]

@@ -9,9 +9,9 @@ minutes none is begun any more. S gives the order (0). K stacks, each with a Slu
 take the cases whose name has them, and write nothing. --rabbitmq is for AiiDA on RabbitMQ, in a table of its own. FILE
 has the outcomes of earlier runs: this one's are added to it, and the page tells of all; so a run that was broken off is
 gone on with. Exit status 1 where one went wrong. The logs of what did, or took long, are kept under .slipway/faults.
-Ctrl-C ends the run after the cases under way, and what was done counts; a second one ends it at once. Side by side,
-each protection of a job is taken out, and the fault that it is there for is run N times (2) with it and without. Needs
-root, for Slurm.
+Ctrl-C, or a SIGTERM, ends the run after the cases under way, and what was done counts; a second one ends it at once.
+Side by side, each protection of a job is taken out, and the fault that it is there for is run N times (2) with it and
+without. Needs root, for Slurm.
 """
 
 import argparse
@@ -100,12 +100,13 @@ def _kept(folder: Path) -> Path:
     into = KEPT / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
     into.mkdir(parents=True)
     slurm = Path(os.environ["SLURM_CONF"]).parent
-    with contextlib.suppress(OSError):  # what is written meanwhile, or gone
-        for log in [*folder.glob("*.log"), *folder.glob("node/aiida/**/*.log"), *slurm.glob("*.log")]:
+    for log in [*folder.glob("*.log"), *folder.glob("node/aiida/**/*.log"), *slurm.glob("*.log")]:
+        with contextlib.suppress(OSError):  # it may be gone since
             shutil.copy(log, into)
-        jobs = [lock.parent for lock in folder.glob("node/work/**/.slipway-lock")]
-        if jobs:
-            shutil.copytree(max(jobs, key=lambda job: job.stat().st_mtime), into / "job")
+    jobs = {lock.stat().st_mtime: lock.parent for lock in folder.glob("node/work/**/.slipway-lock")}
+    if jobs:
+        with contextlib.suppress(OSError):
+            shutil.copytree(jobs[max(jobs)], into / "job")
     return into
 
 
@@ -214,14 +215,10 @@ def main() -> int:
             told = [str(outcome.case), outcome.wrong, outcome.moved_seconds, outcome.ended_seconds]
             print(json.dumps(told), flush=True)
         return 0
-    whole = True
-    if asked.at_once == 1:
-        outcomes = list(run(todo, on_rabbitmq=asked.rabbitmq, minutes=asked.minutes))
-    else:
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            shares = list(pool.map(lambda share: run_share(share, asked), range(asked.at_once)))
-        outcomes = [outcome for share, _ in shares for outcome in share]
-        whole = all(ended for _, ended in shares)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        shares = list(pool.map(lambda share: run_share(share, asked), range(asked.at_once)))
+    outcomes = [outcome for share, _ in shares for outcome in share]
+    whole = all(ended for _, ended in shares)
     said = [stamp(len(outcomes), asked.seed, asked.at_once)]
     if asked.add_to:
         said, outcomes = added(asked.add_to, said[0], outcomes)

@@ -202,7 +202,7 @@ def _right_ends(lab: Laboratory, case: Case, did: list[str]) -> list[End]:
     if case.what is Victim.SLURMD and not did:
         return [NEVER_BEGAN]
     ends = [ENDS[case.flow]]
-    if case.what is Victim.SLURMCTLD and any(lab.slurmd_gave_up(number) for number, _ in lab.slurm_jobs()):
+    if case.what is Victim.SLURMCTLD and case.flow is not Flow.CANCEL and lab.slurmd_ended_half_way():
         ends += [replace(CANCELLED_BY_SLURMD, effects=some) for some in HALF_DONE if some == did]
     return ends
 

@@ -205,21 +205,24 @@ SOMEBODY = verdicts.CANCELLED
 
 
 @pytest.mark.parametrize(
-    ("came_to_its_end", "forgotten", "began", "placed", "reason"),
+    ("came_to_its_end", "began", "placed", "started_twice", "reason"),
     [
-        (False, False, True, None, SOMEBODY),
+        (False, True, None, False, SOMEBODY),
         (False, False, False, False, SOMEBODY),  # in the queue
-        (False, False, False, None, SOMEBODY),
-        (None, False, None, None, SOMEBODY),  # its folder is gone
-        (True, False, True, None, None),  # it failed by itself
-        (True, True, True, None, None),
-        (False, True, True, None, verdicts.LOST),  # its number was given again while it ran
-        (False, True, False, True, verdicts.LOST),
-        (False, False, False, True, verdicts.NEVER_BEGAN),  # slurmd could not start it
+        (False, False, False, True, SOMEBODY),  # there too, if Slurm had forgotten it before
+        (False, False, None, False, SOMEBODY),
+        (None, None, None, False, SOMEBODY),  # its folder is gone
+        (True, True, None, False, None),  # it failed by itself
+        (True, True, None, True, None),
+        (False, True, None, True, verdicts.LOST),
+        (False, False, True, True, verdicts.NEVER_BEGAN),
+        (False, False, True, False, verdicts.NEVER_BEGAN),  # slurmd could not start it
     ],
 )
-def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, forgotten, began, placed, reason):
-    told = verdicts.whose_cancellation(came_to_its_end=came_to_its_end, forgotten=forgotten, began=began, placed=placed)
+def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, began, placed, started_twice, reason):
+    told = verdicts.whose_cancellation(
+        came_to_its_end=came_to_its_end, began=began, placed=placed, started_twice=started_twice
+    )
     assert told == reason
 
 

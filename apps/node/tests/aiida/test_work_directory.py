@@ -1,5 +1,6 @@
 """Which executions are found to have failed for want of storage, and which are not; their nodes are played."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from slipway_node.aiida import work_directory
-from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS
+from slipway_node.aiida.collecting import SCHEDULER_STDERR
+from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS, INTENT
 
 GAVE_UP = "Pausing after failed transport task: {} failed 5 times consecutively"
 FULL = "/work cannot be written: No space left on device"
@@ -87,3 +89,21 @@ def test_a_job_without_its_claim_is_noted_where_it_could_not_write_it(
     work_directory.note_a_job_without_claim(node, "7", lambda *_job: ended_with)
 
     assert work_directory.told(node) == (told and told.format(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("submissions", "ended_after_seconds", "may_have"),
+    [(2, 3, True), (1, 3, False), (2, 3 * 3600, False), (0, 3, False), (2, None, False)],
+)
+def test_a_job_may_have_been_started_twice_that_ended_soon_after_it_was_submitted_again(
+    tmp_path, submissions, ended_after_seconds, may_have
+):
+    if submissions:
+        (tmp_path / INTENT).write_text("1795923480\n" * submissions)
+    if ended_after_seconds is not None:
+        said = tmp_path / SCHEDULER_STDERR
+        said.touch()
+        now = said.stat().st_mtime
+        os.utime(said, (now, now + ended_after_seconds))
+
+    assert work_directory.may_have_been_started_twice(tmp_path) is may_have

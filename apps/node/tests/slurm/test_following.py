@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from slipway_node.aiida.work_directory import was_forgotten
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
 from slipway_node.slurm.submit_once import (
@@ -95,13 +94,6 @@ def test_a_job_that_slurm_accepted_and_forgot_is_submitted_again(folder):
     assert submitted(folder) == again
 
 
-def test_that_one_was_forgotten_is_remembered(folder):
-    accepted_and_forgotten(folder)
-    assert not was_forgotten(folder)
-    ended(followed(folder, FORGOTTEN))
-    assert was_forgotten(folder)
-
-
 def test_one_that_slurm_would_have_forgotten_anyhow_is_taken_for_ended(folder):
     accepted_and_forgotten(folder, seconds_ago=30 * 24 * 3600)
     assert followed(folder, FORGOTTEN) == ENDED
@@ -149,6 +141,26 @@ def test_one_whose_controller_has_forgotten_it_after_it_began_is_not_run_again(f
     until(lambda: followed(folder, FORGOTTEN) == ENDED)
     assert time.monotonic() - began > ORPHAN_SECONDS - 2
     assert not ran(folder)
+
+
+def test_one_that_begins_while_its_controller_is_asked_is_not_submitted_again(folder, answering):
+    """Slurm would give it the same number, be told to start it twice, and end both."""
+    accepted_and_forgotten(folder)
+    slurm = answering(squeue=f"echo {FORGOTTEN} > {folder}/.slipway-claim")
+    asked = followed_where(slurm, folder, FORGOTTEN)
+    assert (asked.returncode, asked.stdout.strip()) == (0, FORGOTTEN)
+    (folder / ".slipway-job-id").unlink()
+    (folder / ".slipway-claim").unlink()
+    command = ["bash", "-c", submit_command("job.sh")]
+    asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=slurm)
+    assert asked.stdout == f"Submitted batch job {FORGOTTEN}\n"
+    assert len((folder / ".slipway-intent").read_text().split()) == 1
+
+
+def test_what_a_full_disk_kept_from_being_submitted_is_when_there_is_room(folder):
+    (folder / ".slipway-intent").touch()
+    ended(submitted(folder))
+    assert ran(folder) == "ran\n"
 
 
 def test_one_that_its_controller_has_forgotten_has_ended_when_it_says_so(folder):

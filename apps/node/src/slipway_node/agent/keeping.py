@@ -14,6 +14,8 @@ from slipway_node.reconciling import reconcile
 _log = structlog.get_logger(__name__)
 
 STANDS_STILL = "stands still"
+"""The health of an engine that does nothing of what it was asked."""
+
 RECENT = timedelta(minutes=10)
 """How far back a start looks for what has ended, beside all that has not.
 

@@ -13,7 +13,8 @@ from slipway_node.results.summary import Told, summarise
 
 RESULTS_NAME = "results.json"
 ARCHIVE_NAME = "provenance.aiida"
-OUTPUT_NAMES = ("stdout", "aiida.out", "stderr", "_scheduler-stderr.txt")
+SCHEDULER_STDERR = "_scheduler-stderr.txt"
+OUTPUT_NAMES = ("stdout", "aiida.out", "stderr", SCHEDULER_STDERR)
 TAIL_BYTES = 16 * 1024  # read of an output's end; the summary keeps less
 
 
@@ -51,7 +52,7 @@ def process_type(node: Any) -> str:
 
 def stderr_tail(node: Any, characters: int) -> str:
     """Return the end of what the job said on stderr, or the scheduler on its behalf; empty when it said nothing."""
-    for name in ("stderr", "_scheduler-stderr.txt"):
+    for name in ("stderr", SCHEDULER_STDERR):
         content = _content_of(node, name).decode(errors="replace").strip()
         if content:
             return content[-characters:]
@@ -60,7 +61,7 @@ def stderr_tail(node: Any, characters: int) -> str:
 
 def scheduler_stderr(node: Any) -> str:
     """Return what the scheduler wrote to the job's stderr."""
-    return _content_of(node, "_scheduler-stderr.txt").decode(errors="replace")
+    return _content_of(node, SCHEDULER_STDERR).decode(errors="replace")
 
 
 def _content_of(node: Any, name: str) -> bytes:

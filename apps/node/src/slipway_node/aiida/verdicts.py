@@ -25,7 +25,10 @@ _ENDED = frozenset({"finished", "excepted", "killed"})
 _AFTER_SCHEDULER = frozenset({"stashing", "retrieving", "parsing"})  # `unstashing` comes before submission
 
 LOST = "LOST"
-"""Our word for a job that Slurm was asked about and knows no more, and that did not come to its own end."""
+"""Our word for a job that Slurm has lost: it knows it no more, or has ended it as one with another's number.
+
+It did not come to its own end.
+"""
 
 NEVER_BEGAN = "NEVER BEGAN"
 """Our word for a job that Slurm gave a machine and then ended, and whose script never began.
@@ -36,6 +39,7 @@ be queued again, as AiiDA's are not, has it cancelled.
 """
 
 CANCELLED = "CANCELLED"
+"""Slurm's word for what somebody has cancelled, and for what it has."""
 
 SLURM_FAILURES: Mapping[str, tuple[str, bool]] = {
     "TIMEOUT": ("walltime_exceeded", False),
@@ -132,7 +136,7 @@ def failure_of(row: ProcessRow, scheduler_reason: str | None = None, tail: str =
         code, retryable = SLURM_FAILURES[scheduler_reason]
     said = row.exit_message or _raised(row.exception) or f"the process ended as {row.process_state}"
     if scheduler_reason == LOST:
-        said = f"the scheduler knows of the job no more, and it did not come to its end; {said}"
+        said = f"the scheduler has lost the job, and it did not come to its end; {said}"
     elif scheduler_reason == NEVER_BEGAN:
         said = f"the scheduler gave the job a machine and ended it, and its script never began; {said}"
     elif scheduler_reason in SLURM_FAILURES:
@@ -153,19 +157,20 @@ def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None) -
 
 
 def whose_cancellation(
-    *, came_to_its_end: bool | None, forgotten: bool, began: bool | None, placed: bool | None
+    *, came_to_its_end: bool | None, began: bool | None, placed: bool | None, started_twice: bool
 ) -> str | None:
     """Return the reason of a job that Slurm calls cancelled, which is so only where somebody has cancelled it.
 
     ``came_to_its_end`` and ``began`` are what the job's script says, ``placed`` whether it was given a machine; None
     where that is not known. Slurm itself cancels what it cannot start: a job whose machine is not in order, and one
-    with the number of another that it has forgotten and that runs there still, which it ends with it (``forgotten``).
+    with the number of another that it has forgotten and that runs there still, which it ends with it; the one may be
+    the other, submitted again (``started_twice``).
     """
     if came_to_its_end:
         return None
-    if forgotten:
-        return LOST
-    return NEVER_BEGAN if placed and began is False else CANCELLED
+    if began is False:
+        return NEVER_BEGAN if placed else CANCELLED
+    return LOST if started_twice else CANCELLED
 
 
 def may_lack_its_claim(scheduler_reason: str | None) -> bool:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from slipway_node.aiida import profile, verdicts
-from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS, JOB_ID, ONE_ANSWER_LINES
+from slipway_node.aiida.collecting import SCHEDULER_STDERR
+from slipway_node.slurm.submit_once import CLAIM, CLAIM_FAILED_STATUS, INTENT
 from slipway_node.storage import why_not_writable
+
+STARTED_TWICE_WITHIN_SECONDS = 60  # with a prolog, and the user's environment to be read
 
 _EXTRA = "slipway_node_storage"
 """Why the work directory could not be written, kept with the process: the failure is the same whenever it is told."""
@@ -46,12 +49,17 @@ def has_begun(folder: Path) -> bool | None:
     return (folder / CLAIM).exists() if folder.is_dir() else None
 
 
-def was_forgotten(folder: Path) -> bool:
-    """Tell whether Slurm had a job of this folder, forgot it, and was given it again."""
+def may_have_been_started_twice(folder: Path) -> bool:
+    """Tell whether the job of this folder ended soon after it was submitted once more, by the file system's clock.
+
+    Slurm may have had it before, have forgotten it, and have been told to start it again while it ran.
+    """
     try:
-        return len((folder / JOB_ID).read_text(encoding="ascii", errors="replace").splitlines()) > ONE_ANSWER_LINES
+        again = len((folder / INTENT).read_bytes().splitlines()) > 1
+        times = [(folder / name).stat().st_mtime for name in (INTENT, SCHEDULER_STDERR)]
     except FileNotFoundError:
         return False
+    return again and times[1] - times[0] <= STARTED_TWICE_WITHIN_SECONDS
 
 
 def note_a_job_without_claim(node: Any, job_id: str, exit_status: Callable[[str, str], int | None]) -> None:

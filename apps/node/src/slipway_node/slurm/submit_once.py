@@ -29,8 +29,8 @@ ORPHAN_SECONDS = 8  # for slurmd to end what its controller has forgotten, which
 _PATIENTLY = f"-w {LOCK_SECONDS}"
 _NOBODY = "nobody"  # holds the claim of what was withdrawn
 CLAIM = ".slipway-claim"
-JOB_ID, ONE_ANSWER_LINES = ".slipway-job-id", 2
-_CLAIM, _INTENT, _LOCK = CLAIM, ".slipway-intent", ".slipway-lock"
+INTENT = ".slipway-intent"
+_JOB_ID, _CLAIM, _INTENT, _LOCK = ".slipway-job-id", CLAIM, INTENT, ".slipway-lock"
 _MISSED, _MISSED_NOW = ".slipway-missed", ".slipway-missed-now"
 
 # Slurm's words for a job that has ended. Of a job that the controller has lost, accounting says "pending" for ever, or,
@@ -98,15 +98,16 @@ submit() {{
 }}
 has_ended() {{ # Tells whether a job has that began, and that the controller does not know: it says so, or had time to.
   [ ! -e {own_end.MARK} ] || return 0
-  # Both by the clock of the file system.
   [ -e {_MISSED} ] || touch {_MISSED} || exit {TRY_AGAIN_STATUS}
-  touch {_MISSED_NOW} && set -- $(stat -c %Y {_MISSED} {_MISSED_NOW}) || exit {TRY_AGAIN_STATUS}
+  # Both by the clock of the file system, which may be set back.
+  times=$(touch {_MISSED_NOW} && stat -c %Y {_MISSED} {_MISSED_NOW}) || exit {TRY_AGAIN_STATUS}
+  set -- $times
+  [ "$2" -ge "$1" ] || rm -f {_MISSED}
   [ $(($2 - $1)) -ge {ORPHAN_SECONDS} ]
 }}
-record() {{ # Puts the id and when it was answered before those of former jobs, which the controller has forgotten.
-  {{ printf '%s\\n%s\\n' "$id" "$(date +%s)" && {{ [ ! -e {JOB_ID} ] || cat {JOB_ID}; }}; }} > {JOB_ID}.partial \\
-    || exit {TRY_AGAIN_STATUS}
-  mv {JOB_ID}.partial {JOB_ID} || exit {TRY_AGAIN_STATUS}
+record() {{
+  printf '%s\\n%s\\n' "$id" "$(date +%s)" > {_JOB_ID}.partial || exit {TRY_AGAIN_STATUS}
+  mv {_JOB_ID}.partial {_JOB_ID} || exit {TRY_AGAIN_STATUS}
 }}
 """
 
@@ -117,9 +118,9 @@ def submit_command(script: str) -> str:
     It prints ``Submitted batch job N`` as `sbatch` does, and where that fails ends with its status and words.
     """
     return in_time(f"""{_locked(_PATIENTLY)}{_PARTS}script={script}
-id=$(cat {JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
+id=$(cat {_JOB_ID} {_CLAIM} 2>/dev/null | head -n 1)
 if [ -z "$id" ]; then
-  if [ -e {_INTENT} ]; then
+  if [ -s {_INTENT} ]; then # an empty one is what a full disk has left: it was not written, and nothing submitted
     known_to by_controller
     # Accounting, which takes four times as long, then knows no more but of what a killed controller has lost: such a
     # job has claimed the directory, or done nothing.
@@ -127,6 +128,7 @@ if [ -z "$id" ]; then
     id=$(printf '%s\\n' "$found" | head -n 1)
     id=${{id%%|*}}
   fi
+  [ -n "$id" ] || id=$(cat {_CLAIM} 2>/dev/null) # a job may have begun since
   [ -n "$id" ] || submit
   record
 fi
@@ -162,13 +164,15 @@ elif [ "$claim" != "$id" ]; then
 fi
 state=$(state_of "$id") || exit {TRY_AGAIN_STATUS}
 if [ -n "$state" ]; then
+  rm -f {_MISSED}
   printf '%s\\n' "$state" | grep -qE '{_ENDED}' && echo {ENDED} || echo "$id"
   exit
 fi
 [ -z "$claim" ] || {{ has_ended && echo {ENDED} || echo "$id"; exit; }}
 kept_seconds=$(setting MinJobAge) || exit {TRY_AGAIN_STATUS}
-submitted=$(sed -n 2p {JOB_ID})
+submitted=$(sed -n 2p {_JOB_ID})
 if [ $(($(date +%s) - submitted)) -lt "$kept_seconds" ] && [ "$(wc -l < {_INTENT})" -lt {SUBMISSIONS_MAX} ]; then
+  [ ! -s {_CLAIM} ] || {{ cat {_CLAIM}; exit; }} # it may have begun since: Slurm would be told to start it twice
   submit
   record
   echo "$id"
@@ -200,7 +204,7 @@ def withdraw_command(folder: str) -> str:
 active() {{
   jobs=$(by_controller) || return
   printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
-  for id in $(head -qn 1 {CLAIM} {JOB_ID} 2>/dev/null | grep -xE '[0-9]+' | sort -u); do
+  for id in $(head -qn 1 {CLAIM} {_JOB_ID} 2>/dev/null | grep -xE '[0-9]+' | sort -u); do
     state=$(state_of "$id") || return
     printf '%s\\n' "$state" | grep -qE '{_ENDED}|^COMPLETING|^$' || echo "$id"
   done
