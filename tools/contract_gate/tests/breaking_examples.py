@@ -130,6 +130,9 @@ EXAMPLES: Examples = {
             "CONTRACT_VERSION goes up to 2": raised,
             "names contract 2": together(raised, decided("Contract 22 is far away.")),
             "say why in a page of docs/adr/": together(raised, decided("Labels go."), without_labels),
+            "a page of docs/adr/ that names": together(
+                raised, written("docs/adr/README.md", "Rejected: contract 2.\n")
+            ),
             "CONTRACT_VERSION is 0, and was 1": replaced(VERSION, "= 1", "= 0"),
         },
     ),

@@ -75,6 +75,12 @@ EXAMPLES: Examples = {
             "packages/x/pyproject.toml: arq": written(
                 "packages/x/pyproject.toml", '[tool.poetry.group.dev.dependencies]\n"arq" = "^0.26"\n'
             ),
+            "packages/x/setup.cfg: redis": written(
+                "packages/x/setup.cfg", "[options]\ninstall_requires =\n    redis>=5\n"
+            ),
+            "packages/x/Pipfile: celery": written("packages/x/Pipfile", '[dev-packages]\ncelery = "*"\n'),
+            "packages/x/pixi.toml: dramatiq": written("packages/x/pixi.toml", '[dependencies]\n"dramatiq" = "*"\n'),
+            "environment.yml: redis": written("environment.yml", "dependencies:\n  - python=3.11\n  - redis=7\n"),
             "packages/x/package.json: ioredis": written(
                 "packages/x/package.json", '{"devDependencies": {"ioredis": "^5"}}\n'
             ),

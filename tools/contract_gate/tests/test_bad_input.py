@@ -1,6 +1,9 @@
 """What cannot be judged is one line that says what and where, and exit status 2; never a traceback."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rule_examples import appended, before, removed, replaced, written
@@ -127,6 +130,17 @@ def test_a_tree_that_holds_is_exit_status_0_and_one_that_falls_short_1(tmp_path,
     small.append("README.md", "[a](gone.md)\n")
     assert cli.run(["docs", "--tree", str(small.root)]) == 1
     assert "README.md:4: the link gone.md leads to no file of the repository  [links]" in capsys.readouterr().out
+
+
+def test_what_is_no_text_of_a_terminal_is_told_all_the_same(tmp_path):
+    small = SmallRepository.made_in(tmp_path)
+    small.write("x/package.json", '{"dependencies": {"redis\\ud800": "4"}}\n')
+    (small.root / os.fsdecode(b"caf\xe9.py")).write_text("import redis\n")
+    command = [Path(sys.executable).with_name("contract-gate"), "retirement", "--tree", small.root]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "redis\\ud800" in done.stdout
+    assert "caf\\udce9.py" in done.stdout
 
 
 def test_a_fault_of_the_gates_own_is_one_line(tmp_path, monkeypatch, capsys):

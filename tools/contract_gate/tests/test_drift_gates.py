@@ -36,11 +36,19 @@ OPENAPI: Examples = {
         },
     )
 }
+
+
+def forgotten(small: SmallRepository) -> None:
+    small.git("rm", "--quiet", "--cached", drift.CLIENT)
+    small.append(".gitignore", f"{drift.CLIENT}\n")
+
+
 CLIENT: Examples = {
     "client-drift": Example(
         unchanged,
         {
             f"it is not what {drift.DOCUMENT} generates; generate it: `{drift.GENERATE}`; and commit it": EXPORTED,
+            "it is not checked in": forgotten,
             "commit it": together(
                 replaced(drift.CLIENT, "export interface EventReceived {}\n", "export type ByHand = 1\n"), committed
             ),

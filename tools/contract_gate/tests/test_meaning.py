@@ -90,6 +90,10 @@ def test_a_module_that_comes_or_goes_counts():
 def test_of_vectors_counts_what_they_say():
     assert not vector_differs('{"a": 1}', '{\n  "a": 1\n}\n')
     assert vector_differs('{"a": 1}', '{"a": 2}')
+    assert vector_differs('{"a": 1}', '{"a": true}')
+    assert vector_differs('{"a": 1}', '{"a": 1.0}')
+    assert not vector_differs('{"a": 1, "b": 2}', '{"b": 2, "a": 1}')
+    assert vector_differs("[" * 100_000, "{}")
     assert vector_differs("{", "{}")
     assert vector_differs(None, "{}")
 

@@ -26,6 +26,7 @@ from contract_gate import cli
 from contract_gate.plan import Plan, parsed
 from contract_gate.plans import weakened
 from contract_gate.pull_request import GATE
+from contract_gate.rules import GateError
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +115,72 @@ def test_the_meaning_is_that_of_the_plan_before_it_too(pr):
     assert f"{COMPATIBILITY} says another thing" in pr.read().meaning
 
 
+def test_what_a_plan_takes_out_of_the_meaning_is_of_it_by_the_plan_before(pr):
+    pr.undo()
+    pr.small.replace(PLAN, 'slipway_contracts/*.py",\n', 'slipway_contracts/*.py",\n  "!*/compatibility.py",\n')
+    pr.small.replace(COMPATIBILITY, "retryable=True", "retryable=False")
+    assert f"{COMPATIBILITY} says another thing" in pr.read().meaning
+
+
+def test_fields_that_have_no_table_any_more_are_removed(pr):
+    pr.undo()
+    pr.small.replace(PLAN, 'parts = ["ResourceShape"]', 'parts = ["ResourceShape", "SubmitJobCommand"]')
+    pr.body = ""
+    assert "SubmitJobCommand.job_id is removed" in pr.read().meaning
+    assert "sor-table" in dict(pr.judged())
+
+
+def test_a_module_that_goes_to_what_all_share_takes_no_field_along(pr):
+    pr.undo()
+    pr.small.replace(PLAN, 'modules = ["submit_job_command"]', "modules = []")
+    pr.small.replace(PLAN, 'modules = ["__init__"', 'modules = ["submit_job_command", "__init__"')
+    pr.small.replace(COMMAND, "    labels:", "    priority: int = 0\n    labels:")
+    pr.body = ""
+    assert "1 field(s) change" in dict(pr.judged())["sor-table"]
+
+
+def test_a_plan_that_cannot_be_read_as_it_was_is_another_meaning(pr):
+    pr.undo()
+    plan = pr.small.read(PLAN)
+    pr.small.write(PLAN, "[lanes\n")
+    pr.small.commit("Break")
+    pr.small.write(PLAN, plan)
+    pr.base = "HEAD"
+    assert f"{PLAN} cannot be read as it was before" in pr.read().meaning
+
+
+@pytest.mark.parametrize("file", [PLAN, MAP, COMMAND])
+def test_a_link_in_the_place_of_a_file_is_refused(pr, file):
+    place = pr.small.root / file
+    place.rename(place.with_suffix(".moved"))
+    place.symlink_to(place.with_suffix(".moved").name)
+    with pytest.raises(GateError, match="it is a symbolic link"):
+        pr.read()
+
+
+@pytest.mark.parametrize("module", ["extras/__init__", "_rests"])
+def test_a_module_of_models_may_be_a_folder_or_private(pr, module):
+    pr.small.write(
+        f"{COMMAND.rpartition('/')[0]}/{module}.py",
+        "from pydantic import BaseModel\n\n\nclass New(BaseModel):\n    a: int\n",
+    )
+    assert pr.read().unclaimed == (module.partition("/")[0],)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('  "packages/contracts/src/slipway_contracts/*.py",\n', "", "*.py is no longer of the contract's meaning"),
+        (
+            '  "packages/contracts/src/slipway_contracts/*.py",\n',
+            "",
+            "meaning no longer has packages/contracts/src/slip",
+        ),
+        ('slipway_contracts/*.py",\n', 'slipway_contracts/*.py", "!*s.py",\n', "meaning takes *s.py out of its globs"),
+        (
+            'modules = ["execution_event"]',
+            'modules = ["execution_event"]\nparts = ["Who"]',
+            "fields of Who have no table",
+        ),
         ('modules = ["execution_event"]', "modules = []", "no longer has execution_event among its modules"),
         (', "apps/api/src/slipway_gateway/events.py"]', "]", "events.py among its paths"),
         ('gateway/submit.py"]', 'gateway/submit.py", "!*submit.py"]', "takes *submit.py out of its paths"),

@@ -11,7 +11,7 @@ from contract_gate.cli import app
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, marked_in
 from contract_gate.markdown import page
 from contract_gate.models import SOURCE
-from contract_gate.plan import matching, module_file, plan_in
+from contract_gate.plan import matching, module_files, plan_in
 from contract_gate.repository import Repository
 from contract_gate.rules import Gate
 
@@ -73,7 +73,7 @@ def test_every_place_that_the_plan_names_is_there(files):
     globs = [glob for surface in PLAN.documented for glob in (surface.document, *surface.paths)]
     globs += [glob for surface in PLAN.surfaces.values() for glob in surface.tests]
     globs += [glob for criterion in criteria() for glob in criterion.within]
-    globs += [module_file(module) for surface in PLAN.documented for module in surface.modules]
+    globs += [module_files(module)[0] for surface in PLAN.documented for module in surface.modules]
     globs += PLAN.meaning
     assert [glob for glob in globs if not matching(files, [glob.removeprefix("!")])] == []
 

@@ -14,7 +14,7 @@ from small_rollout import PLAN, ROLLOUT
 
 from contract_gate import cli
 from contract_gate.repository import Repository
-from contract_gate.status import GATE, State, judge, state_of
+from contract_gate.status import EXPORTED_FILES, GATE, State, judge, state_of
 
 MAP = "docs/contracts/sor-map.toml"
 PAGE = "docs/contracts/submit-job-command.md"
@@ -193,6 +193,12 @@ def test_a_rule_that_falls_short_is_judged_though_a_part_of_it_was_not_given(rol
     )
     assert cli.run(["status", "--tree", str(rollout.small.root)]) == 1
     assert capsys.readouterr().out.endswith("1 of 3 rules fell short, 1 finding(s), 2 not judged\n")
+
+
+def test_what_an_export_leaves_out_is_not_judged(rollout, capsys):
+    rollout.opens(files=tuple(f"apps/{number}.py" for number in range(EXPORTED_FILES)))
+    cli.run(["status", "--tree", str(rollout.small.root), "--prs", str(rollout.exported())])
+    assert "not judged: #1 (Change it): what it changes beyond the 100 files" in capsys.readouterr().out
 
 
 def test_the_exit_criteria_hold_on_this_repository():

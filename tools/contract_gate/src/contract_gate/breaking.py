@@ -14,6 +14,7 @@ from contract_gate.rules import Finding, Gate, GateError, Report, finding
 from contract_gate.wire import Wire, wire_of
 
 DECISIONS = "docs/adr/"
+_DECISION = re.compile(rf"{DECISIONS}\d{{4}}-[^/]+\.md")
 VERSION_FILE = f"{PACKAGE}/__init__.py"
 ERRORS_FILE = f"{PACKAGE}/errors.py"
 REMEDY = "keep it, or raise CONTRACT_VERSION with a decision in docs/adr (ADR-0016)"
@@ -101,7 +102,7 @@ def change_since(repository: Repository, base: str) -> Change:
     decisions = [
         file
         for file in repository.changed_since(commit)
-        if file.startswith(DECISIONS) and file.endswith(".md") and (repository.root / file).is_file()
+        if _DECISION.fullmatch(file) and (repository.root / file).is_file()
     ]
     files = {name: file_of(repository.root, name) for name in modules_in(repository.root)}
     found = breaks_between(old, new)

@@ -10,9 +10,9 @@ from contract_gate.criteria import Tree
 from contract_gate.description import Description, description_of
 from contract_gate.fields import Field, Schema, fields_of, models_of
 from contract_gate.meaning import code_differs, page_differs, vector_differs, without_fields_differs
-from contract_gate.models import SOURCE, Contract, contract_in
-from contract_gate.plan import PLAN, Lane, Plan, Surface, matching, module_file, parsed, plan_in
-from contract_gate.plans import is_of_a_runtime_lane, lanes_of, meaning_of, pages_of, surfaces_of, touched_by, weakened
+from contract_gate.models import OPENAPI, SOURCE, Contract, contract_in, file_of, modules_in
+from contract_gate.plan import PLAN, Lane, Plan, Surface, module_files, parsed, plan_in
+from contract_gate.plans import is_of_a_runtime_lane, lanes_of, meaning_in, pages_of, surfaces_of, touched_by, weakened
 from contract_gate.repository import Repository
 from contract_gate.results import Results, results_in
 from contract_gate.rules import GateError
@@ -65,13 +65,17 @@ class Change:
 def change_since(repository: Repository, base: str, body: str, results: Path | None) -> Change:
     """Read the change from where the tree and ``base`` part. Raises GateError where something cannot be read."""
     commit = repository.merge_base(base)
+    models = [file_of(repository.root, name) for name in modules_in(repository.root, private=True)]
+    for file in (PLAN, MAP, OPENAPI, *models):
+        repository.is_no_link(file)
     plan, former_plan = plan_in(repository.root), _former_plan(repository, commit)
     surfaces = surfaces_of(former_plan, plan)
     files = repository.changed_since(commit)
     doing = [file for file in files if not _does_the_same(repository, commit, file)]
     before, whole = _contracts(repository, commit, surfaces, files, _unclaimed(repository, plan))
     after = _without_nobodys(whole)
-    former, fields = fields_of(before, _parts(surfaces)), fields_of(after, _parts(surfaces))
+    former_parts = former_plan.parts if former_plan else plan.parts
+    former, fields = fields_of(before, former_parts), fields_of(after, plan.parts)
     map_text = repository.text(MAP)
     sor_map, former_map = map_of(map_text), _former_map(repository, commit)
     former_entries = former_map.entries() if former_map else {}
@@ -91,7 +95,8 @@ def change_since(repository: Repository, base: str, body: str, results: Path | N
         map_text=map_text,
         entries={**former_entries, **sor_map.entries()},
         meaning=(
-            *_models_mean(plan, changed, before, after),
+            *_models_mean(changed, models_of(before, former_parts), models_of(after, plan.parts)),
+            *_unreadable_before(repository, commit, former_plan, former_map),
             *_files_mean(repository, commit, (former_plan, plan), surfaces, files),
         ),
         unclaimed=tuple(
@@ -130,8 +135,8 @@ def _without_nobodys(contract: Contract) -> Contract:
 def _unclaimed(repository: Repository, plan: Plan) -> dict[str, tuple[str, ...]]:
     """Return the modules that neither a surface nor what all share has, each by a name that no surface has."""
     claimed = {module for each in plan.documented for module in each.modules}
-    package = repository.root / SOURCE / "slipway_contracts"
-    return {f"{NOBODYS}{path.stem}": (path.stem,) for path in sorted(package.glob("*.py")) if path.stem not in claimed}
+    modules = modules_in(repository.root, private=True)
+    return {f"{NOBODYS}{name}": (name,) for name in modules if name not in claimed}
 
 
 def _changed(
@@ -172,14 +177,24 @@ def _text_now(repository: Repository, file: str) -> str | None:
     return repository.text(file) if (repository.root / file).is_file() else None
 
 
-def _models_mean(plan: Plan, changed: Sequence[Changed], before: Contract, after: Contract) -> Iterator[str]:
+def _models_mean(
+    changed: Sequence[Changed], former: Mapping[tuple[str, str], Schema], models: Mapping[tuple[str, str], Schema]
+) -> Iterator[str]:
     """Yield what of the models is another meaning of the contract."""
     for each in changed:
         yield f"{each.field.name} {each.how}"
-    former, models = (models_of(each, plan.parts) for each in (before, after))
     for key in sorted(former.keys() & models.keys()):
         if former[key] != models[key]:
             yield f"{key[1]} as a whole is defined in another way"
+
+
+def _unreadable_before(
+    repository: Repository, commit: str, former_plan: Plan | None, former_map: SorMap | None
+) -> Iterator[str]:
+    """Yield what was there before and cannot be read today: what it asked for is not known to be asked for still."""
+    for file, former in ((PLAN, former_plan), (MAP, former_map)):
+        if former is None and repository.text_at(commit, file) is not None:
+            yield f"{file} cannot be read as it was before"
 
 
 def _files_mean(
@@ -193,8 +208,8 @@ def _files_mean(
     former_plan, plan = plans
     yield from weakened(former_plan, plan) if former_plan else ()
     pages = pages_of(former_plan, plan)
-    by_fields = {module_file(module) for surface in surfaces.values() for module in surface.modules}
-    for file in sorted({*matching(files, meaning_of(former_plan, plan)), *(pages & set(files))}):
+    by_fields = {file for surface in surfaces.values() for module in surface.modules for file in module_files(module)}
+    for file in sorted({*meaning_in(former_plan, plan, files), *(pages & set(files))}):
         if _differs_of(file, pages, by_fields)(repository.text_at(commit, file), _text_now(repository, file)):
             yield f"{file} says another thing"
 
@@ -226,10 +241,6 @@ def _former_map(repository: Repository, commit: str) -> SorMap | None:
         return None if text is None else map_of(text)
     except GateError:
         return None
-
-
-def _parts(surfaces: Mapping[str, Surface]) -> frozenset[str]:
-    return frozenset(part for surface in surfaces.values() for part in surface.parts)
 
 
 def _and_more(files: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -135,6 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a tree's files say may be no text of the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     try:
         done = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:

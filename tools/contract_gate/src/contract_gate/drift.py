@@ -20,6 +20,7 @@ EXPORT_CHECK = f"{EXPORT} --check"
 GENERATE = "pnpm -C packages/api-client run generate"
 CLIENT = "packages/api-client/src/generated/schema.ts"
 CLIENT_DIFF = f"git diff --exit-code -- {CLIENT}"
+CLIENT_TRACKED = f"git ls-files --error-unmatch -- {CLIENT}"
 
 DRIFT = 1
 COMMAND_SECONDS = 600  # a first `uv run` may have to install
@@ -52,6 +53,9 @@ def _openapi(repository: Repository) -> Iterator[Finding]:
 
 @CLIENT_GATE.rule("client-drift", f"{CLIENT} is what {DOCUMENT} generates, and is checked in.")
 def _client(repository: Repository) -> Iterator[Finding]:
+    if _run(CLIENT_TRACKED, "git", repository.root).returncode != 0:  # of an untracked file `git diff` says nothing
+        yield finding(f"it is not checked in; generate it: `{GENERATE}`; and commit it", CLIENT)
+        return
     with _kept(repository.root / CLIENT):
         generated = _run(GENERATE, "pnpm", repository.root)
         if generated.returncode != 0:

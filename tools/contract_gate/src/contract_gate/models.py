@@ -102,11 +102,14 @@ class Contract:
     kinds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def modules_in(root: Path) -> list[str]:
-    """Return the modules of the contract in the tree at ``root``, a file or a folder each, but for private ones."""
+def modules_in(root: Path, *, private: bool = False) -> list[str]:
+    """Return the modules of the contract in the tree at ``root``, a file or a folder each; ``private`` ones if asked.
+
+    The package itself is none of the latter.
+    """
     package = root / PACKAGE
     found = [path.stem for path in package.glob("*.py")] + [path.parent.name for path in package.glob("*/__init__.py")]
-    return sorted({name for name in found if not name.startswith("_")})
+    return sorted({name for name in found if not name.startswith("_") or (private and not name.startswith("__"))})
 
 
 def file_of(root: Path, module: str) -> str:
@@ -120,7 +123,7 @@ def contract_in(root: Path, modules: Mapping[str, Sequence[str]]) -> Contract:
 
     A module that the tree does not have yet has no models. Raises GateError where the models cannot be imported.
     """
-    source, known = root / SOURCE, set(modules_in(root))
+    source, known = root / SOURCE, set(modules_in(root, private=True))
     there = {surface: [name for name in names if name in known] for surface, names in modules.items()}
     if not (root / PACKAGE).is_dir():
         return Contract({surface: {} for surface in modules}, {}, 1)

@@ -53,7 +53,8 @@ class Common(_Part):
 
     def touched_by(self, files: Sequence[str]) -> list[str]:
         """Return those of ``files`` that are its page, its models or its code."""
-        own = {*matching(files, (self.document, *map(module_file, self.modules))), *matching(files, self.paths)}
+        models = [file for module in self.modules for file in module_files(module)]
+        own = {*matching(files, (self.document, *models)), *matching(files, self.paths)}
         return [file for file in files if file in own]
 
 
@@ -161,9 +162,9 @@ class Plan(_Part):
         return frozenset(part for surface in self.surfaces.values() for part in surface.parts)
 
 
-def module_file(module: str) -> str:
-    """Return where a module of ``slipway_contracts`` lies."""
-    return f"{SOURCE}/slipway_contracts/{module}.py"
+def module_files(module: str) -> tuple[str, str]:
+    """Return where a module of ``slipway_contracts`` lies, as globs: in a file, or in a folder."""
+    return f"{SOURCE}/slipway_contracts/{module}.py", f"{SOURCE}/slipway_contracts/{module}/*.py"
 
 
 def matching(files: Iterable[str], globs: Sequence[str]) -> list[str]:

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contract_gate.plan import PLAN, Common, Lane, Plan, Surface, matching
 
-_OF_A_PAGE = ("modules", "paths")
+_OF_A_PAGE = ("modules", "paths", "tests")
 
 
 def surfaces_of(former: Plan | None, plan: Plan) -> dict[str, Surface]:
-    """Return the surfaces of both; a module that a surface had and nothing has any more is still that surface's."""
-    claimed = {module for each in plan.documented for module in each.modules}
+    """Return the surfaces of both; a module that a surface had and none has any more is still that surface's.
+
+    What all share has no fields of its own: a module that goes there takes none of them along.
+    """
+    claimed = {module for each in plan.surfaces.values() for module in each.modules}
     before = former.surfaces if former else {}
     return {
         name: surface.model_copy(update={"modules": tuple(_modules(surface, before.get(name), plan, claimed, name))})
@@ -45,9 +48,9 @@ def is_of_a_runtime_lane(former: Plan | None, plan: Plan, files: Sequence[str]) 
     return any(each.runtime_lanes_of(files) for each in _both(former, plan))
 
 
-def meaning_of(former: Plan | None, plan: Plan) -> tuple[str, ...]:
-    """Return the globs of what carries the contract's meaning by either plan."""
-    return tuple(dict.fromkeys(glob for each in _both(former, plan) for glob in each.meaning))
+def meaning_in(former: Plan | None, plan: Plan, files: Sequence[str]) -> set[str]:
+    """Return those of ``files`` that carry the contract's meaning by either plan."""
+    return {file for each in _both(former, plan) for file in matching(files, each.meaning)}
 
 
 def pages_of(former: Plan | None, plan: Plan) -> set[str]:
@@ -59,9 +62,8 @@ def weakened(former: Plan, plan: Plan) -> Iterator[str]:
     """Yield what the former plan judges by and the plan does not: taking it out is as much as another contract."""
     if former.adr != plan.adr:
         yield f"{PLAN} no longer has the decision {former.adr}"
-    yield from (
-        f"{PLAN}: {glob} is no longer of the contract's meaning" for glob in _gone(former.meaning, plan.meaning)
-    )
+    yield from (f"{PLAN}: the contract's meaning {how}" for how in _taken("globs", former.meaning, plan.meaning))
+    yield from (f"{PLAN}: the fields of {part} have no table any more" for part in sorted(plan.parts - former.parts))
     yield from _weakened_pages(_documented(former), _documented(plan))
     after = {lane.name: lane for lane in plan.lanes}
     for lane in former.lanes:
@@ -80,7 +82,8 @@ def _weakened_pages(former: Mapping[str, Common], now: Mapping[str, Common]) -> 
         if before.document != after.document:
             yield f"{PLAN}: {name} no longer has the page {before.document}"
         for what in _OF_A_PAGE:
-            yield from (f"{PLAN}: {name} {how}" for how in _taken(what, getattr(before, what), getattr(after, what)))
+            taken = _taken(what, getattr(before, what, ()), getattr(after, what, ()))
+            yield from (f"{PLAN}: {name} {how}" for how in taken)
 
 
 def _weakened_lane(before: Lane, after: Lane) -> Iterator[str]:

@@ -8,7 +8,8 @@ from contract_gate.change import Change, change_since
 from contract_gate.coverage import IDEMPOTENCY, TENANT_BOUNDARY, MarkedTest
 from contract_gate.criteria import shown
 from contract_gate.description import CONTRACTS, HEADER, Row, row_told
-from contract_gate.plan import PLAN, Mode, matching, module_file
+from contract_gate.models import file_of
+from contract_gate.plan import PLAN, Mode, matching
 from contract_gate.repository import Repository
 from contract_gate.results import Outcome, Results, outcome_of
 from contract_gate.rules import Evidence, Finding, Gate, Report, finding, not_judged
@@ -108,7 +109,8 @@ def _one_owner(change: Change) -> Iterator[Finding]:
 def _modules_claimed(change: Change) -> Iterator[Finding]:
     for module in change.unclaimed:
         yield finding(
-            f"{module} defines models; give it to a surface of {PLAN}, or to what all share", module_file(module)
+            f"{module} defines models; give it to a surface of {PLAN}, or to what all share",
+            file_of(change.tree.root, module),
         )
 
 

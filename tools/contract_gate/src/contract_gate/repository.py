@@ -45,6 +45,11 @@ class Repository:
         listed = _git(self.root, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
         return [name for name in dict.fromkeys(listed.split("\0")) if name and (self.root / name).is_file()]
 
+    def is_no_link(self, file: str) -> None:
+        """Raise GateError where the file is a link, or in a folder that is one: git keeps no text of it."""
+        if (self.root / file).resolve() != self.root.resolve() / file:
+            raise GateError("it is a symbolic link, and is judged as a file", file)
+
     def text(self, file: str) -> str:
         """Return the file's text in the working tree."""
         try:
@@ -110,7 +115,8 @@ def _git(folder: Path, *arguments: str, may_fail: bool = False) -> str:
     """Return what git prints; where it fails, nothing if it ``may_fail``, else GateError."""
     done = _asked(folder, *arguments)
     if done.returncode == 0:
-        return done.stdout.decode(errors="replace")
+        names = "-z" in arguments  # kept as they are, to find the files by
+        return done.stdout.decode(errors="surrogateescape" if names else "replace")
     if may_fail:
         return ""
     said = done.stderr.decode(errors="replace").strip().splitlines()

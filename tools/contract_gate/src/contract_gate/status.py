@@ -15,6 +15,8 @@ from contract_gate.repository import Repository
 from contract_gate.rules import Evidence, Finding, Gate, Report, evidence, finding, not_judged
 from contract_gate.sor_map import MAP, Fault, SorMap, faults, line_of, map_of
 
+EXPORTED_FILES = 100
+"""So many of a pull request's files `gh pr list` exports at the most."""
 NOT_GIVEN = "no list of open pull requests was given (--prs FILE)"
 
 
@@ -92,6 +94,9 @@ def _each_refers_to(state: State, files: list[str] | None) -> Iterator[Finding |
         yield from (finding(f"{each} ({each.title}) does not refer to {file}") for file in missing)
         if not missing:
             yield evidence(f"{each} ({each.title}) refers to {', '.join(due)}")
+    for each in state.open:
+        if len(each.files) >= EXPORTED_FILES:
+            yield not_judged(f"{each} ({each.title}): what it changes beyond the {EXPORTED_FILES} files of the export")
     yield evidence(f"{len(state.carrying)} of {len(state.open)} open pull requests carry the contract out")
 
 
