@@ -139,6 +139,11 @@ class Laboratory:
         wait_until("slurmd has ended", lambda: not pid_file.exists())
         subprocess.run([Victim.SLURMD.value, "-f", os.environ["SLURM_CONF"]], check=True)
 
+    @staticmethod
+    def slurmd_has_work() -> bool:
+        """Tell whether slurmd runs a job, also one that its controller has forgotten."""
+        return any(_slurmd_log().parent.glob("spool/job*"))
+
     def slurmd_ended_half_way(self) -> bool:
         """Tell whether slurmd could not start the case's job, had it cancelled, and it has not come to its own end.
 

@@ -21,6 +21,7 @@ NOT_STRUCK = "not struck: the point was not reached"
 GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 SETTLED_SECONDS = 40.0
+ORPHANED_SECONDS = 10.0  # within which slurmd has ended what its controller has forgotten
 FORGOTTEN_SECONDS = (
     14.0  # after which a job that its node does not know is none that is just starting: 1 + 10 in slurm.conf
 )
@@ -239,4 +240,6 @@ def _made_whole(lab: Laboratory) -> None:
     wait_until("AiiDA's workers hear their broker", lab.engine_is_whole)
     wait_until("Slurm is whole", lab.slurm_is_whole)
     _seconds_until(lambda: not lab.has_work(), SETTLED_SECONDS)  # one that was lost is never done
+    # A controller that has forgotten a job gives its number to the next one, which slurmd then will not start.
+    _seconds_until(lambda: not lab.slurmd_has_work(), ORPHANED_SECONDS)
     lab.close_case()

@@ -188,17 +188,21 @@ def test_the_reason_is_slurms_and_the_scripts_own_end_tells_what_slurm_does_not(
 
 
 @pytest.mark.parametrize(
-    ("reason", "began", "told"),
+    ("reason", "began", "stepped", "told"),
     [
-        ("TIMEOUT", False, verdicts.NEVER_BEGAN),
-        ("TIMEOUT", True, "TIMEOUT"),
-        ("TIMEOUT", None, "TIMEOUT"),
-        ("NODE_FAIL", False, "NODE_FAIL"),
-        (None, False, None),
+        ("TIMEOUT", False, False, verdicts.NEVER_BEGAN),
+        ("TIMEOUT", False, True, verdicts.NEVER_BEGAN),
+        ("TIMEOUT", True, True, "TIMEOUT"),
+        ("TIMEOUT", None, False, "TIMEOUT"),
+        ("FAILED", False, False, verdicts.NEVER_BEGAN),
+        ("FAILED", False, True, "FAILED"),  # in what stands before our script
+        ("FAILED", None, False, "FAILED"),
+        ("NODE_FAIL", False, False, "NODE_FAIL"),
+        (None, False, False, None),
     ],
 )
-def test_a_job_whose_script_never_began_has_not_taken_too_long(reason, began, told):
-    assert verdicts.unless_it_never_began(reason, began=began) == told
+def test_a_job_whose_script_never_began_has_neither_taken_too_long_nor_failed(reason, began, stepped, told):
+    assert verdicts.unless_it_never_began(reason, began=began, stepped=stepped) == told
 
 
 SOMEBODY = verdicts.CANCELLED
@@ -211,7 +215,7 @@ SOMEBODY = verdicts.CANCELLED
         (False, False, False, False, SOMEBODY),  # in the queue
         (False, False, False, True, SOMEBODY),  # there too, if Slurm had forgotten it before
         (False, False, None, False, SOMEBODY),
-        (None, None, None, False, SOMEBODY),  # its folder is gone
+        (None, False, None, False, SOMEBODY),  # its folder is gone
         (True, True, None, False, None),  # it failed by itself
         (True, True, None, True, None),
         (False, True, None, True, verdicts.LOST),

@@ -144,15 +144,16 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
     # A job that was submitted by an older version leaves no marks.
     ended = own_end.was_reached(Path(folder)) if own_end.mark() in (node.get_option("append_text") or "") else None
     began = work_directory.has_begun(Path(folder)) if claim() in (node.get_option("prepend_text") or "") else None
-    last_words = verdicts.said_by_slurm(collecting.scheduler_stderr(node), placement.WALLTIME_MARK)
-    if last_words is not None:
-        began = True  # something ran there that Slurm could end, if not our script yet
-    reason = verdicts.accounted_end(node.base.attributes.get("detailed_job_info", None), folder) or last_words
+    stepped = work_directory.has_a_batch_step(Path(folder))
+    reason = verdicts.accounted_end(node.base.attributes.get("detailed_job_info", None), folder)
+    if reason is None:
+        reason = verdicts.said_by_slurm(collecting.scheduler_stderr(node), placement.WALLTIME_MARK)
     if reason is None and look is not None and row.job_id is not None:
         reason = verdicts.asked_reason(look.last_state(row.job_id, folder), row, came_to_its_end=ended)
-    reason = verdicts.unless_it_never_began(reason, began=began)
+    reason = verdicts.unless_it_never_began(reason, began=began, stepped=stepped)
     if reason == verdicts.CANCELLED and look is not None and row.job_id is not None:
-        placed = look.was_placed(row.job_id, folder) if began is False else None
+        began = began or stepped  # if not our script, then what stands before it
+        placed = None if began else look.was_placed(row.job_id, folder)
         twice = work_directory.may_have_been_started_twice(Path(folder))
         reason = verdicts.whose_cancellation(came_to_its_end=ended, began=began, placed=placed, started_twice=twice)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):

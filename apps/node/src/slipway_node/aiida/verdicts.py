@@ -151,24 +151,28 @@ def gave_up_its_upload(status: str | None) -> bool:
     return (status or "").startswith(f"{GAVE_UP}: upload_calculation failed")
 
 
-def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None) -> str | None:
-    """Return the reason, NEVER_BEGAN for a time-out of a job whose script did not; ``began`` None: not known."""
-    return NEVER_BEGAN if scheduler_reason == "TIMEOUT" and began is False else scheduler_reason
+def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None, stepped: bool) -> str | None:
+    """Return the reason, NEVER_BEGAN for a time-out of a job whose script did not; ``began`` None: not known.
+
+    So ends as failed, too, what had no batch step (``stepped``): a controller may find that slurmd would not start it.
+    """
+    never = began is False and (scheduler_reason == "TIMEOUT" or (scheduler_reason == "FAILED" and not stepped))
+    return NEVER_BEGAN if never else scheduler_reason
 
 
 def whose_cancellation(
-    *, came_to_its_end: bool | None, began: bool | None, placed: bool | None, started_twice: bool
+    *, came_to_its_end: bool | None, began: bool, placed: bool | None, started_twice: bool
 ) -> str | None:
     """Return the reason of a job that Slurm calls cancelled, which is so only where somebody has cancelled it.
 
-    ``came_to_its_end`` and ``began`` are what the job's script says, ``placed`` whether it was given a machine; None
-    where that is not known. Slurm itself cancels what it cannot start: a job whose machine is not in order, and one
-    with the number of another that it has forgotten and that runs there still, which it ends with it; the one may be
-    the other, submitted again (``started_twice``).
+    ``came_to_its_end`` is what the job's script says, ``began`` whether its batch step did, ``placed`` whether it was
+    given a machine; None where that is not known. Slurm itself cancels what it cannot start: a job whose machine is not
+    in order, and one with the number of another that it has forgotten and that runs there still, which it ends with it;
+    the one may be the other, submitted again (``started_twice``).
     """
     if came_to_its_end:
         return None
-    if began is False:
+    if not began:
         return NEVER_BEGAN if placed else CANCELLED
     return LOST if started_twice else CANCELLED
 

@@ -49,6 +49,11 @@ def has_begun(folder: Path) -> bool | None:
     return (folder / CLAIM).exists() if folder.is_dir() else None
 
 
+def has_a_batch_step(folder: Path) -> bool:
+    """Tell whether Slurm began the batch step of a job of this folder, if not its script: it opens the step's files."""
+    return (folder / SCHEDULER_STDERR).exists()
+
+
 def may_have_been_started_twice(folder: Path) -> bool:
     """Tell whether the job of this folder ended soon after it was submitted once more, by the file system's clock.
 
