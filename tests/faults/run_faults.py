@@ -39,7 +39,7 @@ from matrix import MOVED_SECONDS, Case, Outcome, cases
 from protections import MISSED_SECONDS, PROTECTIONS
 from rabbitmq import rabbitmq_in
 from reliability import BEGIN, BESIDE_BEGIN, BESIDE_END, END, ON_RABBITMQ, side_by_side, summary, written_into
-from striking import doubled_since, strike
+from striking import NOT_STRUCK, doubled_since, strike
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -68,6 +68,7 @@ def in_order(chosen: Sequence[Case], runs: int, seed: int) -> list[Case]:
 
 def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> Iterator[Outcome]:
     """Run the cases in their order, some on a stack, a new one after a case that it did not outlive; tell of each."""
+    missed: list[Case] = []
     left, end = list(reversed(todo)), time.monotonic() + 60 * (minutes or float("inf"))
 
     def goes_on() -> bool:
@@ -87,6 +88,10 @@ def run(todo: Sequence[Case], *, on_rabbitmq: bool, minutes: float | None) -> It
                     count = f"{len(todo) - len(left)}/{len(todo)}"
                     took = time.monotonic() - began
                     print(f"{count}  {case}  {said}  ({took:.0f} s)", file=sys.stderr, flush=True)
+                    if outcome.wrong == [NOT_STRUCK] and case not in missed:
+                        missed.append(case)  # it says nothing of anybody: once more, when the others are done
+                        left.insert(0, case)
+                        continue
                     if outcome.wrong or outcome.moved_seconds > MOVED_SECONDS:
                         print(f"  its logs: {_kept(folder)}", file=sys.stderr, flush=True)
                     yield outcome
