@@ -204,7 +204,7 @@ def _right_ends(lab: Laboratory, case: Case, did: list[str]) -> list[End]:
         return [NEVER_BEGAN]
     ends = [ENDS[case.flow]]
     if case.what is Victim.SLURMCTLD and case.flow is not Flow.CANCEL and lab.slurmd_ended_half_way():
-        ends += [replace(CANCELLED_BY_SLURMD, effects=some) for some in HALF_DONE if some == did]
+        ends += [replace(CANCELLED_BY_SLURMD, effects=did)] if did in HALF_DONE else []
     return ends
 
 

@@ -8,10 +8,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from slipway_node.aiida import collecting, observing, queries, submission, verdicts, work_directory
+from slipway_node.aiida.collecting import SCHEDULER_STDERR
 from slipway_node.aiida.observing import Look
 from slipway_node.aiida.verdicts import ProcessRow, UndecidedError
 from slipway_node.ports import EngineUnavailableError, Phase
+from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
+from slipway_node.slurm.submit_once import CLAIM, claim
 
 
 def test_a_slurm_that_does_not_answer_is_asked_once_a_look():
@@ -107,3 +110,41 @@ def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypat
     assert (first.phase, first.ended_at) == (Phase.RETRIEVING, None)
     assert (second.phase, second.failure.code) == (Phase.FAILED, "process_excepted")
     assert asked == ["/lab", "/lab"]
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "reason"),
+    [
+        (None, 0, verdicts.CANCELLED),  # the folder is gone, and what it said with it
+        ([], 1, verdicts.NEVER_BEGAN),
+        ([SCHEDULER_STDERR], 0, verdicts.CANCELLED),  # in what stands before our script
+        ([SCHEDULER_STDERR, CLAIM], 0, verdicts.CANCELLED),
+        ([SCHEDULER_STDERR, CLAIM, own_end.MARK], 0, ""),
+    ],
+)
+def test_only_of_a_job_that_never_began_slurm_is_asked_whether_it_had_a_machine(
+    monkeypatch, tmp_path, files, asked, reason
+):
+    folder = tmp_path / "job"
+    if files is not None:
+        folder.mkdir()
+        for name in files:
+            (folder / name).touch()
+    options, kept, questions = {"prepend_text": claim(), "append_text": own_end.mark()}, {}, []
+    extras = SimpleNamespace(get=kept.get, set=kept.__setitem__)
+    node = SimpleNamespace(
+        base=SimpleNamespace(attributes={}, extras=extras),
+        get_option=options.get,
+        get_remote_workdir=lambda: str(folder),
+    )
+    look = SimpleNamespace(
+        last_state=lambda *_: "CANCELLED",
+        was_placed=lambda *it: (questions.append(it), True)[1],
+        exit_status=lambda *_: None,
+    )
+    monkeypatch.setattr(collecting, "scheduler_stderr", lambda _: "")
+    monkeypatch.setattr(work_directory, "path", lambda: tmp_path)
+
+    observing._scheduler_reason(node, row_of(job_id="7", exit_status=302, process_state="finished"), look)
+
+    assert (kept[observing.REASON_EXTRA], len(questions)) == (reason, asked)

@@ -209,24 +209,21 @@ SOMEBODY = verdicts.CANCELLED
 
 
 @pytest.mark.parametrize(
-    ("came_to_its_end", "began", "placed", "started_twice", "reason"),
+    ("came_to_its_end", "placed", "started_twice", "reason"),
     [
-        (False, True, None, False, SOMEBODY),
-        (False, False, False, False, SOMEBODY),  # in the queue
-        (False, False, False, True, SOMEBODY),  # there too, if Slurm had forgotten it before
-        (False, False, None, False, SOMEBODY),
-        (None, False, None, False, SOMEBODY),  # its folder is gone
-        (True, True, None, False, None),  # it failed by itself
-        (True, True, None, True, None),
-        (False, True, None, True, verdicts.LOST),
-        (False, False, True, True, verdicts.NEVER_BEGAN),
-        (False, False, True, False, verdicts.NEVER_BEGAN),  # slurmd could not start it
+        (False, None, False, SOMEBODY),
+        (None, None, False, SOMEBODY),
+        (False, False, False, SOMEBODY),  # in the queue
+        (False, False, True, SOMEBODY),  # there too, if Slurm had forgotten it before
+        (True, None, False, None),  # it failed by itself
+        (True, None, True, None),
+        (False, None, True, verdicts.LOST),
+        (False, True, True, verdicts.NEVER_BEGAN),
+        (False, True, False, verdicts.NEVER_BEGAN),  # slurmd could not start it
     ],
 )
-def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, began, placed, started_twice, reason):
-    told = verdicts.whose_cancellation(
-        came_to_its_end=came_to_its_end, began=began, placed=placed, started_twice=started_twice
-    )
+def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, placed, started_twice, reason):
+    told = verdicts.whose_cancellation(came_to_its_end=came_to_its_end, placed=placed, started_twice=started_twice)
     assert told == reason
 
 

@@ -1,5 +1,6 @@
 """Which job counts, asked of a real Slurm beside the job's own files."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -141,6 +142,18 @@ def test_one_whose_controller_has_forgotten_it_after_it_began_is_not_run_again(f
     until(lambda: followed(folder, FORGOTTEN) == ENDED)
     assert time.monotonic() - began > ORPHAN_SECONDS - 2
     assert not ran(folder)
+
+
+def test_a_clock_that_is_set_back_keeps_no_job_from_its_end(folder):
+    accepted_and_forgotten(folder)
+    (folder / ".slipway-claim").write_text(f"{FORGOTTEN}\n")
+    missed = folder / ".slipway-missed"
+    missed.touch()
+    ahead = time.time() + 3600
+    os.utime(missed, (ahead, ahead))
+    for _ in range(2):
+        assert followed(folder, FORGOTTEN) == FORGOTTEN
+    assert missed.stat().st_mtime < ahead - 3000  # it is waited for anew, and not for an hour
 
 
 def test_one_that_begins_while_its_controller_is_asked_is_not_submitted_again(folder, answering):

@@ -98,7 +98,7 @@ class Daemon:
     def dropped_by_workers(self) -> set[int]:
         """Return the pks of the processes under way that nobody has, but for those that are to be continued.
 
-        None where it is not known who has a task.
+        Empty where it is not known who has a task.
         """
         try:
             return {*submission.dropped()} - {*self.dropped}

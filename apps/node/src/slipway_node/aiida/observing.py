@@ -152,10 +152,10 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
         reason = verdicts.asked_reason(look.last_state(row.job_id, folder), row, came_to_its_end=ended)
     reason = verdicts.unless_it_never_began(reason, began=began, stepped=stepped)
     if reason == verdicts.CANCELLED and look is not None and row.job_id is not None:
-        began = began or stepped  # if not our script, then what stands before it
-        placed = None if began else look.was_placed(row.job_id, folder)
+        never = began is False and not stepped  # neither our script nor what stands before it
+        placed = look.was_placed(row.job_id, folder) if never else None
         twice = work_directory.may_have_been_started_twice(Path(folder))
-        reason = verdicts.whose_cancellation(came_to_its_end=ended, began=began, placed=placed, started_twice=twice)
+        reason = verdicts.whose_cancellation(came_to_its_end=ended, placed=placed, started_twice=twice)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")
