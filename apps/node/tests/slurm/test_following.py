@@ -247,6 +247,19 @@ def test_a_job_that_only_the_queue_misses_is_withdrawn(folder, begun, answering)
     assert withdrawn(folder) == 0
 
 
+def test_one_that_its_controller_has_forgotten_is_withdrawn_when_it_has_ended_or_had_time_to(folder):
+    accepted_and_forgotten(folder)
+    (folder / ".slipway-claim").write_text(f"{FORGOTTEN}\n")
+    assert withdrawn(folder) == 75  # it may run still, until slurmd hears of it
+    began = time.monotonic()
+    until(lambda: withdrawn(folder) == 0)
+    assert time.monotonic() - began > ORPHAN_SECONDS - 2
+    (folder / ".slipway-missed").unlink()
+    assert withdrawn(folder) == 75
+    subprocess.run(["bash", "-c", f"true; {own_end.mark()}"], cwd=folder, check=True)
+    assert withdrawn(folder) == 0
+
+
 def test_a_job_is_withdrawn_also_where_no_claim_can_be_written_and_that_is_not_the_end_of_it(folder):
     (folder / "held.sh").write_text((folder / "job.sh").read_text().replace("#SBATCH", "#SBATCH --hold", 1))
     job_id = submitted(folder, "held.sh")

@@ -194,7 +194,8 @@ def withdraw_command(folder: str) -> str:
     """Return what sees to it that no job of ``folder`` waits or runs, now or later; may be repeated.
 
     AiiDA cancels the job whose id it has, and none while it still submits. So the directory is claimed, in the name of
-    nobody, unless a job has done so; and every job of it is cancelled, also where a full disk takes no claim. Ends with
+    nobody, unless a job has done so; and every job of it is cancelled, also where a full disk takes no claim. One that
+    the controller has forgotten is not, since its number may be another's by now: slurmd ends it. Ends with
     TRY_AGAIN_STATUS where it cannot be told that none is left, or comes later.
     """
     return in_time(f"""cd {shlex.quote(folder)} 2>/dev/null || {{
@@ -209,6 +210,12 @@ active() {{
     printf '%s\\n' "$state" | grep -qE '{_ENDED}|^COMPLETING|^$' || echo "$id"
   done
 }}
+is_orphaned() {{ # Tells whether the job that holds the claim may run on, though the controller does not know it.
+  id=$(grep -xE '[0-9]+' {CLAIM}) || return
+  state=$(state_of "$id") || exit {TRY_AGAIN_STATUS}
+  [ -z "$state" ] || {{ rm -f {_MISSED}; return 1; }}
+  ! has_ended
+}}
 echo {_NOBODY} > {CLAIM}.{_NOBODY} && ln {CLAIM}.{_NOBODY} {CLAIM} 2>/dev/null
 rm -f {CLAIM}.{_NOBODY}
 left=$(active) || exit {TRY_AGAIN_STATUS}
@@ -216,7 +223,7 @@ if [ -n "$left" ]; then
   scancel $left
   left=$(active) || exit {TRY_AGAIN_STATUS}
 fi
-[ -z "$left" ] && [ -s {CLAIM} ] || exit {TRY_AGAIN_STATUS}
+[ -z "$left" ] && [ -s {CLAIM} ] && ! is_orphaned || exit {TRY_AGAIN_STATUS}
 """)
 
 
