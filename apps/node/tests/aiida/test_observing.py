@@ -115,14 +115,14 @@ def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypat
 @pytest.mark.parametrize(
     ("files", "asked", "reason"),
     [
-        (None, 0, verdicts.CANCELLED),  # the folder is gone, and what it said with it
-        ([], 1, verdicts.NEVER_BEGAN),
-        ([SCHEDULER_STDERR], 0, verdicts.CANCELLED),  # in what stands before our script
-        ([SCHEDULER_STDERR, CLAIM], 0, verdicts.CANCELLED),
-        ([SCHEDULER_STDERR, CLAIM, own_end.MARK], 0, ""),
+        (None, [], verdicts.CANCELLED),  # the folder is gone, and what it said with it
+        ([], ["placed"], verdicts.NEVER_BEGAN),
+        ([SCHEDULER_STDERR], [], verdicts.CANCELLED),  # in what stands before our script
+        ([SCHEDULER_STDERR, CLAIM], ["another's"], verdicts.LOST),  # slurmd has ended both
+        ([SCHEDULER_STDERR, CLAIM, own_end.MARK], [], ""),
     ],
 )
-def test_only_of_a_job_that_never_began_slurm_is_asked_whether_it_had_a_machine(
+def test_slurm_is_asked_of_a_job_that_never_began_for_its_machine_and_of_another_for_its_number(
     monkeypatch, tmp_path, files, asked, reason
 ):
     folder = tmp_path / "job"
@@ -139,7 +139,8 @@ def test_only_of_a_job_that_never_began_slurm_is_asked_whether_it_had_a_machine(
     )
     look = SimpleNamespace(
         last_state=lambda *_: "CANCELLED",
-        was_placed=lambda *it: (questions.append(it), True)[1],
+        was_placed=lambda *_: (questions.append("placed"), True)[1],
+        is_anothers=lambda *_: (questions.append("another's"), True)[1],
         exit_status=lambda *_: None,
     )
     monkeypatch.setattr(collecting, "scheduler_stderr", lambda _: "")
@@ -147,4 +148,4 @@ def test_only_of_a_job_that_never_began_slurm_is_asked_whether_it_had_a_machine(
 
     observing._scheduler_reason(node, row_of(job_id="7", exit_status=302, process_state="finished"), look)
 
-    assert (kept[observing.REASON_EXTRA], len(questions)) == (reason, asked)
+    assert (kept[observing.REASON_EXTRA], questions) == (reason, asked)

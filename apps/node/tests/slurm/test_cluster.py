@@ -150,6 +150,17 @@ def test_whether_a_job_was_given_a_machine_the_controller_tells(recording, folde
     assert Cluster(answers.__getitem__).was_placed("7", folder) is placed
 
 
+@pytest.mark.parametrize(("folder", "others"), [("/home/lab", False), ("/home", True)])
+def test_a_number_is_anothers_whose_job_works_in_another_folder(folder, others):
+    said = (RECORDINGS / "scontrol_show_job_cancelled.txt").read_text()
+
+    assert Cluster({commands.job("7"): said}.__getitem__).is_anothers("7", folder) is others
+
+
+def test_a_number_that_nobody_has_any_more_is_not_anothers():
+    assert not forgetful({}).is_anothers("7", "/lab/7")
+
+
 @pytest.mark.parametrize(("folder", "state"), [("/home/lab", "CANCELLED"), ("/home", None), ("/home/lab/7", None)])
 def test_the_controllers_word_counts_for_the_job_of_the_folder_alone(folder, state):
     said = (RECORDINGS / "scontrol_show_job_cancelled.txt").read_text()

@@ -63,6 +63,10 @@ class Look:
         """Return what Cluster.was_placed does; raises UndecidedError."""
         return self._ask(lambda: self._cluster.was_placed(job_id, folder))
 
+    def is_anothers(self, job_id: str, folder: str) -> bool:
+        """Return what Cluster.is_anothers does; raises UndecidedError."""
+        return self._ask(lambda: self._cluster.is_anothers(job_id, folder))
+
     def exit_status(self, job_id: str, folder: str) -> int | None:
         """Return what Cluster.exit_status does; raises UndecidedError."""
         return self._ask(lambda: self._cluster.exit_status(job_id, folder))
@@ -154,7 +158,9 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
     if reason == verdicts.CANCELLED and look is not None and row.job_id is not None:
         never = began is False and not stepped  # neither our script nor what stands before it
         placed = look.was_placed(row.job_id, folder) if never else None
-        twice = work_directory.may_have_been_started_twice(Path(folder))
+        twice = work_directory.may_have_been_started_twice(Path(folder)) or (
+            began is True and not ended and look.is_anothers(row.job_id, folder)
+        )
         reason = verdicts.whose_cancellation(came_to_its_end=ended, placed=placed, started_twice=twice)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)

@@ -165,8 +165,8 @@ def whose_cancellation(*, came_to_its_end: bool | None, placed: bool | None, sta
 
     ``came_to_its_end`` is what the job's script says, ``placed`` whether one that never began was given a machine; None
     where that is not known, or the job began. Slurm itself cancels what it cannot start: a job whose machine is not
-    in order, and one with the number of another that it has forgotten and that runs there still, which it ends with it;
-    the one may be the other, submitted again (``started_twice``).
+    in order, and one with the number of another that it has forgotten and that runs there still, which it ends with it:
+    this job may be that other (``started_twice``), and the one itself, submitted again, or somebody else's.
     """
     if came_to_its_end:
         return None

@@ -102,6 +102,13 @@ class Cluster:
                 return placed
         return self._accounted(job_id, lambda text: commands.read_accounted_placing(text, folder))
 
+    def is_anothers(self, job_id: str, folder: str) -> bool:
+        """Tell whether the number is known to be that of a job in another folder; raises EngineUnavailableError."""
+        try:
+            return self._ask(commands.job(job_id), lambda text: commands.read_job_state(text, folder) is None)
+        except NotKnownError:
+            return False
+
     def withdraw(self, folder: str) -> bool:
         """See to it that no job of this work directory waits or runs; tell whether that is so by now.
 
