@@ -279,6 +279,12 @@ def test_where_slurm_cannot_be_asked_nothing_is_said_to_be_withdrawn(folder, beg
     assert Cluster().job_state(begun) == "RUNNING"
 
 
+def test_of_a_folder_that_cannot_be_entered_no_job_is_said_to_have_ended(tmp_path):
+    (tmp_path / "file").touch()
+    command = follow_command(FORGOTTEN, "job.sh", str(tmp_path / "file"))
+    assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 75
+
+
 def test_of_a_folder_that_is_gone_there_is_nothing_to_withdraw(tmp_path):
     assert withdrawn(tmp_path / "gone") == 0
 

@@ -46,6 +46,16 @@ def _locked(wait: str) -> str:
     return f"exec 9>>{_LOCK} && flock {wait} 9 || exit {TRY_AGAIN_STATUS}\n"
 
 
+def _entered(folder: str, status_if_gone: int) -> str:
+    """Return what enters the folder; one that cannot be entered now, as on a file system that is away, is not gone."""
+    quoted = shlex.quote(folder)
+    return f"""cd {quoted} 2>/dev/null || {{
+  LC_ALL=C stat {quoted} 2>&1 | grep -q 'No such file' && exit {status_if_gone}
+  cd {quoted} || exit {TRY_AGAIN_STATUS}
+}}
+"""
+
+
 _PARTS = f"""
 understood() {{ # Tells whether rows begin with a job's number and its state.
   ! printf '%s' "$1" | grep -qvE '^[0-9][^|]*\\|[A-Z_]+' && return
@@ -147,8 +157,7 @@ def follow_command(job_id: str, script: str, folder: str) -> str:
     The new one may be given the same id. What Slurm would have forgotten by now in any case is taken for ended. Ends
     with NO_FOLDER_STATUS where there is no folder, and with another status where it cannot be told now.
     """
-    return in_time(f"""cd {shlex.quote(folder)} || exit {NO_FOLDER_STATUS}
-{_locked(_PATIENTLY)}{_PARTS}script={script} id={job_id}
+    return in_time(f"""{_entered(folder, NO_FOLDER_STATUS)}{_locked(_PATIENTLY)}{_PARTS}script={script} id={job_id}
 claim=$(cat {_CLAIM} 2>/dev/null)
 if [ -z "$claim" ]; then
   known_to by_controller
@@ -198,10 +207,7 @@ def withdraw_command(folder: str) -> str:
     the controller has forgotten is not, since its number may be another's by now: slurmd ends it. Ends with
     TRY_AGAIN_STATUS where it cannot be told that none is left, or comes later.
     """
-    return in_time(f"""cd {shlex.quote(folder)} 2>/dev/null || {{
-  LC_ALL=C stat {shlex.quote(folder)} 2>&1 | grep -q 'No such file' && exit 0 || exit {TRY_AGAIN_STATUS}
-}}
-{_locked("-n")}{_PARTS}
+    return in_time(f"""{_entered(folder, 0)}{_locked("-n")}{_PARTS}
 active() {{
   jobs=$(by_controller) || return
   printf '%s\\n' "$jobs" | here | awk -F'|' '$2 !~ /{_ENDED}/ && $2 != "COMPLETING" {{ print $1 }}'
