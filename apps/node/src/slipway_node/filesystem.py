@@ -1,6 +1,10 @@
-"""Whether a folder lies on a file system that the journal may live on."""
+"""Whether a folder lies on a file system that the journal may live on, and on one that jobs may be submitted from."""
 
+import errno
+import fcntl
+import os
 import re
+import tempfile
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -13,6 +17,9 @@ NETWORK_TYPES = frozenset(
     }
 )  # fmt: skip
 _NETWORK_FUSE = re.compile(r"^fuse\.(sshfs|ceph|glusterfs|s3fs|goofys|rclone|gcsfuse|juicefs|mfs|moosefs|cvmfs)")
+
+
+_NOT_DONE = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EPERM, errno.EMLINK})
 
 
 class NetworkFileSystemError(Exception):
@@ -28,6 +35,33 @@ def require_local(folder: Path, mounts: Path = MOUNTS) -> None:
     kind = type_of(folder.resolve(), told)
     if kind is not None and is_network(kind):
         raise NetworkFileSystemError(f"{folder} is on {kind}, where SQLite's journal is not safe")
+
+
+def why_not_for_jobs(folder: Path) -> str | None:
+    """Return which thing that a job's one submission needs ``folder``'s file system does not do (submit_once.py).
+
+    None where it does both, and where it cannot be tried, as on a full disk.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".slipway-probe-", dir=folder) as probe:
+            return _first_not_done(Path(probe), folder)
+    except OSError:
+        return None
+
+
+def _first_not_done(probe: Path, folder: Path) -> str | None:
+    what = "flock"
+    with (probe / "one").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            what = "hard links"
+            os.link(probe / "one", probe / "another")
+        except OSError as error:
+            if error.errno not in _NOT_DONE:
+                raise
+            return f"{folder} has no {what} ({error.strerror}), without which a job could be submitted twice"
+    return None
 
 
 def type_of(path: Path, mountinfo: str) -> str | None:

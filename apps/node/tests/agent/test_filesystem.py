@@ -1,10 +1,13 @@
-"""Where a journal may lie."""
+"""Where a journal may lie, and jobs may run."""
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
-from slipway_node.filesystem import NetworkFileSystemError, is_network, require_local, type_of
+from slipway_node.filesystem import NetworkFileSystemError, is_network, require_local, type_of, why_not_for_jobs
 
 MOUNTS = """\
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -52,3 +55,32 @@ def test_a_home_on_a_network_file_system_is_refused(tmp_path):
 
 def test_where_mounts_are_unknown_nothing_is_refused(tmp_path):
     require_local(tmp_path, tmp_path / "no-such-file")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "code", "said"),
+    [
+        (fcntl, "flock", errno.ENOSYS, "has no flock (Function not implemented)"),  # Lustre without its option
+        (fcntl, "flock", errno.ENOLCK, "has no flock (No locks available)"),
+        (os, "link", errno.EPERM, "has no hard links (Operation not permitted)"),  # exFAT
+    ],
+)
+def test_where_a_job_could_be_submitted_twice_none_is(monkeypatch, tmp_path, module, name, code, said):
+    """Played: no such file system is at hand."""
+
+    def fail(*_arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(module, name, fail)
+
+    assert said in str(why_not_for_jobs(tmp_path))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_local_disk_does_for_jobs(tmp_path):
+    assert why_not_for_jobs(tmp_path / "work") is None
+
+
+def test_what_cannot_be_tried_is_no_reason(tmp_path):
+    (tmp_path / "file").touch()
+    assert why_not_for_jobs(tmp_path / "file") is None
