@@ -84,6 +84,12 @@ def cancelled_before_launch(command: NodeCommand, at: datetime) -> ExecutionEven
     )
 
 
+def cancelled_without_record(command: NodeCommand, execution_id: str, at: datetime) -> ExecutionEvent:
+    """Tell that it was cancelled whose process the engine does not know any more."""
+    detail = "cancelled; the node's record of it is gone"
+    return _event(command, execution_id, ExecutionState.CANCELLED, at, status_detail=detail)
+
+
 def scheduler_ref(seen: Observation) -> SchedulerRef | None:
     """Return the scheduler's own reference where it is known."""
     if seen.scheduler_job_id is None:

@@ -78,7 +78,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of one execution at one look."""
+    """What is known of one execution at one look. ``trouble`` says why no more can be told of it now."""
 
     submission_id: str
     execution_id: str
@@ -87,6 +87,7 @@ class Observation:
     scheduler_job_id: str | None = None
     ended_at: datetime | None = None
     failure: Failure | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,11 @@ class Engine(Protocol):
         """Continue processes that were stored and never taken up; nothing happens to one that is in work."""
         ...
 
-    async def kill(self, execution_id: str) -> None:
-        """Kill the process and its scheduler job; returns when the kill is on its way."""
+    async def kill(self, execution_id: str) -> bool:
+        """Kill the process and its scheduler job; returns when the kill is on its way.
+
+        False says that the engine has no such process any more, and that nothing of it is left at the scheduler.
+        """
         ...
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:

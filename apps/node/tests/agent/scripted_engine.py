@@ -117,14 +117,17 @@ class ScriptedEngine:
             if self.processes[submission_id].phase is Phase.CREATED:
                 self.set(submission_id, Phase.PENDING)
 
-    async def kill(self, execution_id: str) -> None:
+    async def kill(self, execution_id: str) -> bool:
         self._ask("kill")
         self.killed[execution_id] += 1
+        if all(seen.execution_id != execution_id for seen in self.processes.values()):
+            return False
         submission_id = self._submission_of(execution_id)
         if submission_id in self.kills_to_come:
             await self.kills_to_come[submission_id].wait()
         if self.kill_works and self.processes[submission_id].phase not in ENDED:
             self.set(submission_id, Phase.KILLED)
+        return True
 
     async def collect(self, execution_id: str, folder: Path) -> Collected:
         self._ask("collect")

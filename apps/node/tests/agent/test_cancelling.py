@@ -7,16 +7,14 @@ import pytest
 from slipway_contracts.execution_event import ExecutionState
 from slipway_contracts.node_protocol import CommandKind
 from slipway_contracts.projection_update import ProjectionState
-from slipway_node.ports import Failure, Phase
+from slipway_node.ports import Phase
 
-ACCEPTED, RUNNING, COMPLETED, FAILED, CANCELLED = (
+ACCEPTED, RUNNING, COMPLETED, CANCELLED = (
     ExecutionState.ACCEPTED,
     ExecutionState.RUNNING,
     ExecutionState.COMPLETED,
-    ExecutionState.FAILED,
     ExecutionState.CANCELLED,
 )
-OWN_FAILURE = Failure("exit_310", "the calculation stopped")
 
 
 async def test_what_was_cancelled_before_its_ack_is_dropped(lab):
@@ -119,20 +117,17 @@ async def test_completion_may_win_over_a_cancel(lab):
     assert lab.gateway.states(submission_id) == [ACCEPTED, RUNNING, COMPLETED]
 
 
-@pytest.mark.parametrize(
-    ("failure", "told"),
-    [(Failure("scheduler_lost_job", "its script never began", retryable=True), CANCELLED), (OWN_FAILURE, FAILED)],
-)
-async def test_only_a_failure_of_its_own_wins_over_a_cancel(lab, failure, told):
-    lab.engine.kill_works = False
+async def test_a_cancel_of_a_process_whose_record_is_gone_is_told_as_done(lab):
     submission_id = lab.submit()
-    async with lab.agent():
+    async with lab.agent() as agent:
         await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
+        lab.engine.processes.clear()
+        await lab.gateway.until(agent._context.sight.troubles.told)
         lab.gateway.cancel(submission_id)
-        await lab.gateway.until(lambda: lab.engine.killed)
-        lab.engine.set(submission_id, Phase.FAILED, failure=failure)
         await lab.ended(submission_id)
-    assert lab.gateway.states(submission_id) == [ACCEPTED, told]
+        assert not agent._context.sight.troubles.told()
+    assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
+    assert lab.gateway.applied[-1].status_detail == "cancelled; the node's record of it is gone"
 
 
 @pytest.mark.idempotency("cancel-job-command")

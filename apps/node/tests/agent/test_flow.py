@@ -243,12 +243,24 @@ async def test_a_process_that_the_engine_does_not_know_is_no_failure(lab):
     async with lab.agent() as agent:
         await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
         process = lab.engine.processes.pop(submission_id)
-        await lab.gateway.until(lambda: submission_id in agent._context.sight.troubles)
+        await lab.gateway.until(lambda: submission_id in agent._context.sight.troubles.told())
         assert lab.gateway.states(submission_id) == [ACCEPTED]
         lab.engine.processes[submission_id] = process
         lab.engine.set(submission_id, Phase.FINISHED)
         await lab.ended(submission_id)
-        await lab.gateway.until(lambda: not agent._context.sight.troubles)
+        await lab.gateway.until(lambda: not agent._context.sight.troubles.told())
+
+
+async def test_why_an_end_is_not_told_yet_is_told_until_it_is(lab):
+    submission_id = lab.submit()
+    async with lab.agent() as agent:
+        await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
+        lab.engine.set(submission_id, Phase.RETRIEVING, trouble="sacct: no route")
+        told = agent._context.sight.troubles.told
+        await lab.gateway.until(lambda: told() == {submission_id: "watch: sacct: no route"})
+        lab.engine.set(submission_id, Phase.FINISHED)
+        await lab.ended(submission_id)
+        assert not told()
 
 
 async def test_a_fault_in_one_job_leaves_the_others_alone(lab):
@@ -261,7 +273,7 @@ async def test_a_fault_in_one_job_leaves_the_others_alone(lab):
     broken, sound = lab.submit("j1"), lab.submit("j2")
     async with lab.agent() as agent:
         await lab.gateway.until(lambda: lab.gateway.states(sound) == [ACCEPTED])
-        await lab.gateway.until(lambda: broken in agent._context.sight.troubles)
+        await lab.gateway.until(lambda: broken in agent._context.sight.troubles.told())
     assert lab.gateway.states(broken) == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import StatementError
 
-from slipway_node.aiida import brokers, queries, submission
+from slipway_node.aiida import brokers, queries, submission, verdicts
 from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import COMPUTER, SchedulerKind
 from slipway_node.aiida.supervision import Supervision
@@ -268,10 +268,12 @@ async def test_a_running_job_is_killed_with_its_processes(lab, tmp_path):
     submission_id, execution_id = await lab.run_sh(f"echo $$ > {marker}; exec sleep 60")
     await lab.until_written(submission_id, marker)
 
-    await lab.engine.kill(execution_id)
+    assert await lab.engine.kill(execution_id)
     ended = await lab.until_ended(submission_id)
 
     assert ended.phase is Phase.KILLED
+    node = await lab.engine._thread.run(queries.node_of, execution_id)
+    assert node.base.extras.get(verdicts.CANCEL_EXTRA)
     await lab.until(submission_id, lambda _: not _is_alive(int(marker.read_text())))
 
 

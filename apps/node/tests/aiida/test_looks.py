@@ -1,5 +1,6 @@
 """What one look after another makes of the signs of life; the processes are played, the daemon is not there."""
 
+import threading
 import time
 from collections import Counter
 from concurrent.futures import Future
@@ -10,7 +11,8 @@ import psutil
 import pytest
 from kiwipy import UnroutableError
 
-from slipway_node.aiida import brokers, supervision
+from slipway_contracts.node_policy import NodePolicy
+from slipway_node.aiida import brokers, engine, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import DROPPED_SECONDS, PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 from slipway_node.ports import EngineUnavailableError
@@ -384,3 +386,15 @@ def test_workers_that_do_not_end_are_ended_at_a_later_look(played):
     played.refuse_to_end = False
     [(what, why)] = played.look(2)
     assert (what, why) == ("worker", "the clock was set back by 3600 s")
+
+
+async def test_a_slurm_that_takes_long_keeps_no_other_word_from_being_told(monkeypatch, tmp_path):
+    answered = threading.Event()
+    monkeypatch.setattr(engine, "SCHEDULER_SECONDS", 0.05)
+    asked = engine.AiidaEngine(tmp_path, NodePolicy(policy_version="1", queues={}))
+    monkeypatch.setattr(asked._cluster, "trouble", lambda: answered.wait(30) and None)
+    try:
+        assert await asked._scheduler_trouble() == "it has not answered within 0.05 s"
+    finally:
+        answered.set()
+    assert await asked._scheduler_trouble() is None

@@ -34,6 +34,23 @@ def test_a_slurm_that_does_not_answer_is_asked_once_a_look():
     assert len(asked) == 1
 
 
+def test_a_slow_slurm_is_asked_for_some_seconds_a_look():
+    now, asked = [0.0], []
+
+    def slow(command: tuple[str, ...]) -> str:
+        asked.append(command)
+        now[0] += observing.ASKING_SECONDS / 2
+        return "JobState=RUNNING WorkDir=/lab "
+
+    look = Look(Cluster(slow), clock=lambda: now[0])
+    assert look.last_state("7", "/lab") == "RUNNING"
+    now[0] += 0.1
+
+    with pytest.raises(UndecidedError, match="asked again at the next look"):
+        look.last_state("8", "/lab")
+    assert len(asked) == 2  # the ping and the job
+
+
 def row_of(**known) -> ProcessRow:
     now = datetime.now(UTC)
     always = {"uuid": "u", "label": "s", "sealed": True, "created_at": now, "changed_at": now}
@@ -95,7 +112,7 @@ def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypat
         description="{}", process_state="excepted", exception="ImportError: gone", scheduler_state="running",
         job_id="7", calcjob_state="withscheduler",
     )  # fmt: skip
-    node = SimpleNamespace(base=SimpleNamespace(attributes={"remote_workdir": "/lab"}))
+    node = SimpleNamespace(base=SimpleNamespace(attributes={"remote_workdir": "/lab"}, extras={}))
     monkeypatch.setattr(queries, "node_of", lambda _: node)
     monkeypatch.setattr(submission, "envelope_from", lambda _: None)
     monkeypatch.setattr(observing, "_scheduler_reason", lambda *_: None)
@@ -107,9 +124,32 @@ def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypat
 
     [first], [second] = (observing.observations([row], cluster) for _ in range(2))
 
-    assert (first.phase, first.ended_at) == (Phase.RETRIEVING, None)
+    assert (first.phase, first.ended_at, first.trouble) == (Phase.RETRIEVING, None, observing.WITHDRAWING)
     assert (second.phase, second.failure.code) == (Phase.FAILED, "process_excepted")
     assert asked == ["/lab", "/lab"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked_for", "phase"),
+    [
+        (verdicts.LOST, True, Phase.KILLED),
+        (verdicts.LOST, False, Phase.FAILED),
+        ("TIMEOUT", True, Phase.FAILED),
+        (None, True, Phase.FAILED),
+    ],
+)
+def test_only_a_failure_of_its_own_wins_over_a_cancel(monkeypatch, reason, asked_for, phase):
+    row = row_of(description="{}", process_state="finished", exit_status=302, job_id="7")
+    extras = {verdicts.CANCEL_EXTRA: True} if asked_for else {}
+    node = SimpleNamespace(base=SimpleNamespace(attributes={}, extras=extras))
+    monkeypatch.setattr(queries, "node_of", lambda _: node)
+    monkeypatch.setattr(submission, "envelope_from", lambda _: None)
+    monkeypatch.setattr(observing, "_scheduler_reason", lambda *_: reason)
+    monkeypatch.setattr(collecting, "stderr_tail", lambda *_: "")
+
+    [seen] = observing.observations([row], SimpleNamespace())
+
+    assert seen.phase is phase
 
 
 @pytest.mark.parametrize(

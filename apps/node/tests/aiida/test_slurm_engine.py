@@ -1,10 +1,13 @@
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
+import uuid
 
 import pytest
 
+from slipway_node.aiida import work_directory
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.ports import Phase, Placement, RefusedJobError
 from slipway_node.slurm.cluster import Cluster
@@ -65,10 +68,22 @@ async def test_a_killed_execution_leaves_no_job_in_the_queue(lab, here, tmp_path
     await lab.until_written(submission_id, marker)
     running = await lab.until(submission_id, lambda seen: seen.scheduler_job_id is not None)
 
-    await lab.engine.kill(execution_id)
+    assert await lab.engine.kill(execution_id)
 
     assert (await lab.until_ended(submission_id)).phase is Phase.KILLED
     assert Cluster().job_state(running.scheduler_job_id) in ("CANCELLED", "COMPLETING", None)
+
+
+async def test_a_kill_of_an_execution_whose_record_is_gone_leaves_no_job_in_the_queue(lab, workdir):
+    execution_id = str(uuid.uuid4())
+    folder = await lab.engine._thread.run(work_directory.of, execution_id)
+    shutil.copytree(workdir, folder)
+    command = ["sbatch", "--hold", "--parsable", "job.sh"]
+    job_id = (await asyncio.to_thread(subprocess.check_output, command, cwd=folder, text=True)).strip()
+
+    assert not await lab.engine.kill(execution_id)
+
+    assert Cluster().job_state(job_id) == "CANCELLED"
 
 
 @pytest.mark.usefixtures("at_once")

@@ -24,7 +24,9 @@ ANSWERS = {
     commands.associations("lab"): "sacctmgr_show_associations",
     commands.QOS: "sacctmgr_show_qos",
 }
-RECORDED = {command: (RECORDINGS / f"{name}.txt").read_text() for command, name in ANSWERS.items()}
+RECORDED = {command: (RECORDINGS / f"{name}.txt").read_text() for command, name in ANSWERS.items()} | {
+    commands.PING: "Slurmctld(primary) at node1 is UP\n"
+}
 JOB = (RECORDINGS / "scontrol_show_job_cancelled.txt").read_text()
 FITTING = Placement("debug", "chem", "high", cpu=2, memory_mib=8000, walltime_seconds=600)
 NONSENSE = [

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from slipway_contracts.execution_event import ExecutionEvent
 from slipway_contracts.node_protocol import NodeCommand
 from slipway_node import events
 from slipway_node.agent.context import Context
@@ -67,7 +68,7 @@ class Cancelling:
             case CommandState.JOURNALED:
                 pass  # its ack decides: the gateway may have cancelled it there
             case CommandState.LAUNCHED | CommandState.RECALLED:
-                await self._kill(command, target.execution_id if target else None)
+                await self._kill(target.command if target else command, target.execution_id if target else None)
             case CommandState.DONE | CommandState.DROPPED:
                 await self._context.journal.call(Journal.close_cancels, command.submission_id)
 
@@ -80,10 +81,7 @@ class Cancelling:
         submission_id = command.submission_id
         present = (await self._context.engine.find([submission_id])).get(submission_id)
         if present is None:
-            event = events.cancelled_before_launch(target.command if target else command, self._context.now())
-            await self._context.journal.call(Journal.record_events, [event], done=True)
-            _log.info("event_recorded", **fields_of_event(event))
-            self._context.wakes.sending()
+            await self._end(events.cancelled_before_launch(target.command if target else command, self._context.now()))
             return
         found = await self._context.engine.observe([submission_id])
         if not found:
@@ -102,6 +100,16 @@ class Cancelling:
         if execution_id is None or (last is not None and now - last < self._context.timing.kill_again):
             return
         _log.info("process_killed", execution_id=execution_id, **fields_of(command))
-        await self._context.engine.kill(execution_id)
+        if not await self._context.engine.kill(execution_id):
+            # Somebody has deleted the record, or put back an older one: no look will ever tell of its end.
+            await self._end(events.cancelled_without_record(command, execution_id, self._context.now()))
+            return
         self._killed_at[command.submission_id] = now
         self._context.wakes.watching()
+
+    async def _end(self, event: ExecutionEvent) -> None:
+        await self._context.journal.call(Journal.record_events, [event], done=True)
+        self._context.sight.troubles.forget(event.submission_id)
+        _log.info("event_recorded", **fields_of_event(event))
+        self._context.wakes.sending()
+        self._context.wakes.starting()

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from slipway_contracts.node_protocol import NodeState
 from slipway_node.agent.progress import Progress
+from slipway_node.agent.troubles import Troubles
 from slipway_node.backoff import Backoff, Pacing
 from slipway_node.clock import Clock
 from slipway_node.gateway_client import GatewayClient
@@ -139,7 +140,7 @@ class Sight:
     last_error: str | None = None
     policy_error: str | None = None
     health: dict[str, JsonValue] = field(default_factory=lambda: {"engine": "starting"})
-    troubles: dict[str, str] = field(default_factory=dict)  # submission_id → why its next step is tried again
+    troubles: Troubles = field(default_factory=Troubles)
 
 
 @dataclass(frozen=True, slots=True)

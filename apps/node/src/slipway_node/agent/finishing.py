@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -65,25 +64,14 @@ class Finishing:
         entry = await self._context.journal.call(Journal.entry, command.submission_id)
         if entry is None or entry.state is not CommandState.LAUNCHED:
             return
-        seen = await self._as_asked(seen)
         self._context.tracing.ran(command, seen.ended_at or self._context.now(), seen.phase.value)
         event = await self._end(command, seen)
         await self._context.journal.call(Journal.record_events, [event], done=True)
+        self._context.sight.troubles.forget(command.submission_id)
         _log.info("event_recorded", **fields_of_event(event))
         self._context.wakes.sending()
         self._context.wakes.starting()
         await self._tidy(command.submission_id)
-
-    async def _as_asked(self, seen: Observation) -> Observation:
-        """Return what was seen; as killed where its cancel was asked for and it has no end of its own.
-
-        What the cluster did to a job, or did not do for it, may be tried again, and nobody wants that of this one.
-        """
-        if seen.failure is None or not seen.failure.retryable:
-            return seen
-        if not await self._context.journal.call(Journal.cancel_requested, seen.submission_id):
-            return seen
-        return replace(seen, phase=Phase.KILLED, failure=None)
 
     async def _end(self, command: NodeCommand, seen: Observation) -> ExecutionEvent:
         match seen.phase:

@@ -53,5 +53,5 @@ def seen(context: Context, now: datetime) -> SightFile:
         policy_version=context.policy.value.policy.policy_version,
         policy_error=sight.policy_error,
         engine=sight.health,
-        troubles=dict(sight.troubles),
+        troubles=sight.troubles.told(),
     )

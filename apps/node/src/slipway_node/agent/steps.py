@@ -27,11 +27,11 @@ async def guarded(
     except Exception as error:  # noqa: BLE001 - a fault of ours in one job must not end the others' agent
         pause = pacing.failed(submission_id)
         if isinstance(error, EngineUnavailableError | StoreUnavailableError) or storage.is_told_by(error):
-            context.sight.troubles[submission_id] = f"{step}: {error}"
+            context.sight.troubles.note(submission_id, step, str(error))
             _log.warning("step_postponed", step=step, seconds=round(pause, 1), detail=str(error), **fields_of(command))
         else:
-            context.sight.troubles[submission_id] = f"{step}: {type(error).__name__}: {error}"
+            context.sight.troubles.note(submission_id, step, f"{type(error).__name__}: {error}")
             _log.exception("step_failed", step=step, seconds=round(pause, 1), **fields_of(command))
     else:
         pacing.succeeded(submission_id)
-        context.sight.troubles.pop(submission_id, None)
+        context.sight.troubles.note(submission_id, step, None)

@@ -15,7 +15,8 @@ from slipway_node.journal import Entry, Journal
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.reconciling import take_up
 
-MISSING = "the engine knows no process of this submission"
+STEP = "watch"  # as `status` calls it
+MISSING = "the engine knows no process of this submission, or cannot read its record"
 
 _log = structlog.get_logger(__name__)
 
@@ -102,8 +103,7 @@ class Watching:
         return replace(seen, ended_at=self._context.world.clock.corrected(seen.ended_at))
 
     async def _take_in(self, entry: Entry, seen: Observation) -> None:
-        if self._context.sight.troubles.get(seen.submission_id) == MISSING:
-            del self._context.sight.troubles[seen.submission_id]
+        self._context.sight.troubles.note(seen.submission_id, STEP, seen.trouble)
         match seen.phase:
             case Phase.CREATED | Phase.PENDING | Phase.RETRIEVING:
                 pass  # what the scheduler is done with may have been cancelled before it ran
@@ -140,6 +140,6 @@ class Watching:
     def _miss(self, entry: Entry) -> None:
         """Note an execution that the engine does not know; that is somebody's work on the profile, and no verdict."""
         submission_id = entry.command.submission_id
-        if self._context.sight.troubles.get(submission_id) != MISSING:
-            self._context.sight.troubles[submission_id] = MISSING
+        if self._context.sight.troubles.of(submission_id, STEP) != MISSING:
+            self._context.sight.troubles.note(submission_id, STEP, MISSING)
             _log.error("process_missing", execution_id=entry.execution_id, **fields_of(entry.command))

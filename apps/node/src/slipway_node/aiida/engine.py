@@ -33,8 +33,9 @@ from slipway_node.aiida.daemon import Daemon
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.aiida.record_times import CORRECTION
 from slipway_node.aiida.standstill import Standstill
-from slipway_node.aiida.supervision import BroughtBack, Supervision
+from slipway_node.aiida.supervision import Supervision
 from slipway_node.aiida.thread import EngineThread
+from slipway_node.filesystem import why_not_for_jobs
 from slipway_node.lock import AgentLock, LockHeldError, this_process
 from slipway_node.payloads import PwDocument, ShellDocument, load
 from slipway_node.ports import (
@@ -52,6 +53,7 @@ from slipway_node.storage import require_writable, why_not_writable
 POLL_SECONDS = 0.5  # a label query costs 5 ms
 SUPERVISE_SECONDS = 5.0  # a look at processes and what they say of themselves: 30 ms
 KILL_SECONDS = 10.0
+SCHEDULER_SECONDS = 2.0  # it answers within 20 ms
 ANSWER_SECONDS = 2.0  # a worker that answers later does what it was told
 KILL_POLL_SECONDS = 0.1  # a look at one record costs 2 ms, and a kill takes 0.15 s
 KILLED_BY = "killed by Slipway's agent"
@@ -125,11 +127,15 @@ class AiidaEngine:
         """Continue processes that were stored and never taken up; nothing happens to one that is queued or in work."""
         await self._thread.run(_resume, execution_ids)
 
-    async def kill(self, execution_id: str) -> None:
+    async def kill(self, execution_id: str) -> bool:
         """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it.
 
-        The worker is told once: to be told again while its scheduler takes long would have it begin anew.
+        The worker is told once: to be told again while its scheduler takes long would have it begin anew. False where
+        there is no such process; nothing of it is left at the scheduler then.
         """
+        if not await self._thread.run(submission.note_cancel, execution_id):
+            await self._thread.run(self._withdraw_what_has_no_record, execution_id)
+            return False
         clock = asyncio.get_running_loop().time
         deadline = clock() + KILL_SECONDS
         while not await self._thread.run(queries.has_ended, execution_id):
@@ -137,6 +143,7 @@ class AiidaEngine:
                 raise EngineUnavailableError(f"no worker has answered to the kill of {execution_id} yet")
             answer = await self._thread.run(_kill, execution_id)
             await self._ended_or_unheard(execution_id, answer, deadline)
+        return True
 
     async def _ended_or_unheard(self, execution_id: str, answer: Future[Any] | None, deadline: float) -> None:
         """Return when the process has ended, when its kill is to be told again, unheard, or at the deadline."""
@@ -173,11 +180,18 @@ class AiidaEngine:
         """Return how daemon, workers, broker and scheduler are; brings back what is dead or deaf of the first three."""
         await self._supervise()
         daemon = await self._thread.run(self._supervision.health)
-        slurm = self._scheduler is SchedulerKind.SLURM
-        trouble = await asyncio.to_thread(self._cluster.trouble) if slurm else None
+        trouble = await self._scheduler_trouble() if self._scheduler is SchedulerKind.SLURM else None
         said = {} if trouble is None else {"scheduler_trouble": trouble}
         told = {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": trouble is None}
         return {**told, **said, **daemon}
+
+    async def _scheduler_trouble(self) -> str | None:
+        """Return in words why Slurm cannot be used; one that takes long keeps no other word from being told."""
+        try:
+            async with asyncio.timeout(SCHEDULER_SECONDS):
+                return await asyncio.to_thread(self._cluster.trouble)
+        except TimeoutError:
+            return f"it has not answered within {SCHEDULER_SECONDS:g} s"
 
     def stands_still_seconds(self) -> float:
         """Look at the thread that all of AiiDA's work is done in."""
@@ -188,15 +202,15 @@ class AiidaEngine:
         now = asyncio.get_running_loop().time()
         if now - self._supervised_at >= (ANSWER_SECONDS if at_once else SUPERVISE_SECONDS):
             self._supervised_at = now
-            done = await self._thread.run(self._look_after)
-            if done is not None:
-                _log.warning("engine_brought_back", what=done.what, why=done.why)
+            await self._thread.run(self._look_after)
 
     def _start(self) -> None:
         self._require_room()
         self._load()
         self._take_the_profile()
         self._scheduler = profile.scheduler_kind()
+        if self._scheduler is SchedulerKind.SLURM and (reason := why_not_for_jobs(work_directory.path())) is not None:
+            raise EngineUnavailableError(reason)
         self._get_over_a_full_disk()
         if set_back.unseen_seconds(time.time()):
             # The clock was set back while no agent looked, and workers that were running then wait for its return.
@@ -207,13 +221,14 @@ class AiidaEngine:
         with contextlib.suppress(EngineUnavailableError):  # else at a look, when there is a broker
             self._continue_dropped()
 
-    def _look_after(self) -> BroughtBack | None:
+    def _look_after(self) -> None:
         self._get_over_a_full_disk()
         done = self._supervision.look()
+        if done is not None:
+            _log.warning("engine_brought_back", what=done.what, why=done.why)
         with contextlib.suppress(EngineUnavailableError):  # what no broker takes now it is told at a later look
             self._continue_dropped()
             submission.see_to_what_gave_up()
-        return done
 
     def _get_over_a_full_disk(self) -> None:
         """Leave the daemon alone while the disk takes nothing, and end it then. Raises EngineUnavailableError.
@@ -314,6 +329,11 @@ class AiidaEngine:
 
     def _code(self, program: str, plugin: str) -> Any:
         return codes.code_for(codes.program_path(program, self._policy, self._program_paths), plugin)
+
+    def _withdraw_what_has_no_record(self, execution_id: str) -> None:
+        folder = work_directory.of(execution_id)
+        if self._scheduler is SchedulerKind.SLURM and not self._cluster.withdraw(str(folder)):
+            raise EngineUnavailableError(f"a job of {folder}, which has no record, is being withdrawn")
 
     def _observe(self, submission_ids: Sequence[str]) -> list[Observation]:
         cluster = self._cluster if self._scheduler is SchedulerKind.SLURM else None

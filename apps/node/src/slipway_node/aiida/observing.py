@@ -1,6 +1,8 @@
 """Processes' rows as Observations; of those that failed, with the reason that the scheduler gives."""
 
 import os
+import random
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import structlog
 from slipway_node import storage
 from slipway_node.aiida import collecting, placement, queries, submission, verdicts, work_directory
 from slipway_node.aiida.profile import is_of_the_database
-from slipway_node.ports import EngineUnavailableError, Observation, Phase
+from slipway_node.ports import EngineUnavailableError, Failure, Observation, Phase
 from slipway_node.slurm import own_end
 from slipway_node.slurm.cluster import Cluster
 from slipway_node.slurm.submit_once import claim
@@ -19,6 +21,8 @@ from slipway_node.slurm.submit_once import claim
 _log = structlog.get_logger(__name__)
 
 STDERR_TAIL_CHARS = 800
+ASKING_SECONDS = 5.0  # an answer takes 10 ms
+WITHDRAWING = "what may be left of it at Slurm is being withdrawn"
 REASON_EXTRA = "slipway_scheduler_reason"
 
 Told = TypeVar("Told")
@@ -30,7 +34,9 @@ def observations(rows: Iterable[verdicts.ProcessRow], cluster: Cluster | None) -
     One that failed has not ended before it can be told why: where Slurm cannot be asked, nothing changes.
     """
     look = None if cluster is None else Look(cluster)
-    return [seen for row in rows if (seen := _observed(row, look)) is not None]
+    some = [*rows]
+    random.shuffle(some)  # a look may end before it has come to the last that Slurm is to be asked after
+    return [seen for row in some if (seen := _observed(row, look)) is not None]
 
 
 def _observed(row: verdicts.ProcessRow, look: "Look | None") -> Observation | None:
@@ -49,10 +55,16 @@ def _observed(row: verdicts.ProcessRow, look: "Look | None") -> Observation | No
 
 
 class Look:
-    """Asks Slurm after jobs. Where it does not answer it is not asked again in this look, for that may take long."""
+    """Asks Slurm after jobs. Where it does not answer it is not asked again in this look, for that may take long.
 
-    def __init__(self, cluster: Cluster) -> None:
+    Nor is a slow one that has been asked for ``ASKING_SECONDS``: launches and kills wait behind the look. ``clock`` is
+    in seconds.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
+        self._clock = clock
+        self._ask_until = clock() + ASKING_SECONDS
         self._unanswered: EngineUnavailableError | None = None
 
     def last_state(self, job_id: str, folder: str) -> str | None:
@@ -76,6 +88,8 @@ class Look:
         return self._ask(lambda: self._cluster.withdraw(folder))
 
     def _ask(self, question: Callable[[], Told]) -> Told:
+        if self._unanswered is None and self._clock() > self._ask_until:
+            self._unanswered = EngineUnavailableError("Slurm takes long to answer, and is asked again at the next look")
         if self._unanswered is None:
             try:
                 return question()
@@ -104,24 +118,33 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
         # another may come that an earlier try left under way.
         given_up = phase is Phase.KILLED or row.exit_status in (None, verdicts.REFUSED_STATUS)
         if given_up and not _is_gone(node, look):
-            return replace(seen, phase=_before_its_end(phase), ended_at=None)  # asked for again at the next look
+            return _before_its_end(seen, WITHDRAWING)  # asked for again at the next look
     except (verdicts.UndecidedError, EngineUnavailableError, OSError) as error:
         # Its own trouble, and none of the other executions'.
         _log.warning("end_not_judged", execution_id=row.uuid, detail=str(error))
-        return replace(seen, phase=_before_its_end(phase), ended_at=None)
-    if (said := work_directory.told(node)) is not None:
-        return replace(seen, phase=Phase.FAILED, failure=verdicts.without_storage(said))
-    if row.job_id is None and (refusal := node.base.extras.get(verdicts.REFUSAL_EXTRA, None)) is not None:
-        return replace(seen, failure=verdicts.refused(str(refusal)))
-    if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
+        return _before_its_end(seen, f"how it ended cannot be told yet: {error}")
+    failure = _failure(node, row, phase, reason)
+    # What may be tried again nobody wants to be, where its cancel was asked for.
+    if failure is None or (failure.retryable and node.base.extras.get(verdicts.CANCEL_EXTRA, False)):
         return replace(seen, phase=Phase.KILLED)
-    tail = collecting.stderr_tail(node, STDERR_TAIL_CHARS)
-    return replace(seen, failure=verdicts.failure_of(row, reason, tail))
+    return replace(seen, phase=Phase.FAILED, failure=failure)
 
 
-def _before_its_end(phase: Phase) -> Phase:
+def _failure(node: Any, row: verdicts.ProcessRow, phase: Phase, reason: str | None) -> Failure | None:
+    """Return why an execution that has ended failed, None where it was cancelled."""
+    if (said := work_directory.told(node)) is not None:
+        return verdicts.without_storage(said)
+    if row.job_id is None and (refusal := node.base.extras.get(verdicts.REFUSAL_EXTRA, None)) is not None:
+        return verdicts.refused(str(refusal))
+    if phase is Phase.KILLED or verdicts.was_cancelled_outside(row, reason):
+        return None
+    return verdicts.failure_of(row, reason, collecting.stderr_tail(node, STDERR_TAIL_CHARS))
+
+
+def _before_its_end(seen: Observation, why: str) -> Observation:
     """Return what an execution is told as whose end cannot be told yet."""
-    return Phase.RETRIEVING if phase is Phase.FAILED else Phase.PENDING
+    phase = Phase.RETRIEVING if seen.phase is Phase.FAILED else Phase.PENDING
+    return replace(seen, phase=phase, ended_at=None, trouble=why)
 
 
 def _is_gone(node: Any, look: Look | None) -> bool:

@@ -195,6 +195,22 @@ def dropped() -> list[int]:
     return [pk for pk in queries.under_way() if pk in free]
 
 
+def note_cancel(execution_id: str) -> bool:
+    """Write down with the process that its cancel was asked for; False where there is no such process.
+
+    How it ended is told by that too, and the same whenever it is told again.
+    """
+    from aiida.common.exceptions import NotExistent
+
+    try:
+        extras = queries.node_of(execution_id).base.extras
+    except NotExistent:
+        return False
+    if not extras.get(verdicts.CANCEL_EXTRA, False):
+        extras.set(verdicts.CANCEL_EXTRA, True)
+    return True
+
+
 def kill_stored(pk: int) -> None:
     """Kill a process that no worker has; the caller has seen that it was left behind."""
     from plumpy.persistence import LoadSaveContext

@@ -70,6 +70,9 @@ REFUSED_STATUS = 131
 REFUSAL_EXTRA = "slipway_refusal"
 """What the scheduler said then, kept with the process."""
 
+CANCEL_EXTRA = "slipway_cancel_asked"
+"""That the product has asked for the process's cancel, kept with the process."""
+
 _SCHEDULER_EXIT_CODES: Mapping[int, str] = {
     110: "out_of_memory",
     120: "walltime_exceeded",

@@ -22,6 +22,11 @@ def path() -> Path:
     return Path(profile.computer().get_workdir().format(username=getpass.getuser()))
 
 
+def of(execution_id: str) -> Path:
+    """Return where AiiDA has the process with this uuid run, also one that it has no record of any more."""
+    return path() / execution_id[:2] / execution_id[2:4] / execution_id[4:]
+
+
 def told(node: Any) -> str | None:
     """Return why the process had to end for want of storage, where it had to."""
     said = node.base.extras.get(_EXTRA, None)

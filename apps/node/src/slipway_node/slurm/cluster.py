@@ -53,6 +53,7 @@ class Cluster:
     def trouble(self) -> str | None:
         """Return in words why Slurm cannot be used, or None."""
         try:
+            self._run(commands.PING)
             self._ask(commands.PARTITIONS, commands.read_partitions)
         except (EngineUnavailableError, NotKnownError) as error:
             return str(error)
@@ -223,7 +224,7 @@ def run_command(command: tuple[str, ...]) -> str:
         raise EngineUnavailableError(f"{command[0]} did not answer within {ASK_SECONDS:g} s") from error
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.strip() or f"exit status {done.returncode}"
+    said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
     if "Invalid job id" in said:
         raise NotKnownError(said)
     raise EngineUnavailableError(f"{' '.join(command[:2])}: {said}")
