@@ -24,6 +24,8 @@ from points import ADDRESS, WITHOUT
 from product import Product, Stack
 from rabbitmq import RabbitMq
 
+from slipway_node import dead_letters
+from slipway_node.dead_letters import DeadLetter
 from slipway_node.home import Home
 from slipway_node.journal import CommandState, Journal, OutboxState
 from slipway_node.slurm import own_end
@@ -143,6 +145,11 @@ class Laboratory:
     def slurmd_has_work() -> bool:
         """Tell whether slurmd runs a job, also one that its controller has forgotten."""
         return any(_slurmd_log().parent.glob("spool/job*"))
+
+    def dead_letters(self, job_id: str) -> list[DeadLetter]:
+        """Return what the gateway refused for good of what was told of the job, by the journal there is."""
+        letters = dead_letters.listed(Home(self.stack.node.home), lambda: datetime.now(UTC))
+        return [letter for letter in letters if letter.job_id == job_id]
 
     def slurmd_ended_half_way(self) -> bool:
         """Tell whether slurmd could not start the case's job, had it cancelled, and it has not come to its own end.

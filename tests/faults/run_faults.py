@@ -235,7 +235,8 @@ def main() -> int:
         PAGE.write_text(written_into(PAGE.read_text(), outcomes, "\n\n".join(said), marks))
     if not whole:
         print("a share broke off; what it had done was counted", file=sys.stderr)
-    return 0 if whole and not any(outcome.wrong for outcome in outcomes) else 1
+    held = not any(outcome.wrong or outcome.moved_seconds > MOVED_SECONDS for outcome in outcomes)
+    return 0 if whole and held else 1
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from laboratory import QUEUE, Laboratory, laboratory
+from laboratory import QUEUE, Laboratory, Victim, laboratory
 from local_stack import wait_until
+from matrix import Case, Flow
 from product import counting_job, effects_of
 from protections import MISSED_SECONDS, PROTECTIONS, Protection
 from signed_node import SignedNode
@@ -21,6 +22,12 @@ def test_a_protection_that_is_taken_out_is_missed(tmp_path: Path, protection: Pr
     with laboratory(tmp_path, without=protection.without) as lab:
         wrong = strike(lab, protection.case, ended_seconds=MISSED_SECONDS).wrong
     assert any(text.startswith(protection.harm) for text in wrong), wrong
+
+
+def test_ids_that_nobody_derives_do_while_the_journal_keeps_them(tmp_path: Path) -> None:
+    """What is missed without the derived ones is theirs, and not that the gateway knows these at all."""
+    with laboratory(tmp_path, without="ids") as lab:
+        assert not strike(lab, Case(Flow.RUN, "after gateway.ingest", Victim.AGENT)).wrong
 
 
 def test_an_agent_whose_node_another_one_has_taken_launches_nothing(tmp_path: Path) -> None:

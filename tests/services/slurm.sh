@@ -15,10 +15,13 @@ database=$dir/database
 database_user=nobody
 
 write_conf() {
-    local task=none consumed=CR_CPU
+    local task=none consumed=CR_CPU track=linuxproc
     [ "$strict" != 1 ] || task=cgroup consumed=CR_CPU_Memory
+    # As real clusters do: by the list of processes it misses what a job begins in the moment in which it is cancelled.
+    [ ! -w /sys/fs/cgroup/freezer ] || track=cgroup
     mkdir -p "$dir/state" "$dir/spool"
-    # Fast ticks, so that a test waits for the job and not for the scheduler.
+    # Fast ticks, so that a test waits for the job and not for the scheduler. Control groups are named by a job's number:
+    # those of two that run side by side differ.
     cat >"$conf" <<CONF
 ClusterName=slipway
 SlurmctldHost=$host(127.0.0.1)
@@ -26,7 +29,7 @@ SlurmctldPort=$port
 SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/$track
 TaskPlugin=task/$task
 MpiDefault=none
 ReturnToService=2
@@ -41,6 +44,7 @@ SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sc
 SelectType=select/cons_tres
 SelectTypeParameters=$consumed
 SlurmdParameters=config_overrides
+FirstJobId=$port
 KillWait=2
 BatchStartTimeout=1
 MinJobAge=300
@@ -48,21 +52,18 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=60 State=UP
 PartitionName=debug Nodes=$host MaxTime=10 State=UP
 CONF
+    echo IgnoreSystemd=yes >"$dir/cgroup.conf"
     [ "$strict" != 1 ] || write_strict_conf
     [ "$accounting" != 1 ] || write_accounting_conf
 }
 
 write_strict_conf() {
     cat >>"$conf" <<CONF
-FirstJobId=$port
 PartitionName=urgent Nodes=$host MaxTime=60 PriorityTier=2 State=UP
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 CONF
-    cat >"$dir/cgroup.conf" <<CONF
-ConstrainRAMSpace=yes
-IgnoreSystemd=yes
-CONF
+    echo ConstrainRAMSpace=yes >>"$dir/cgroup.conf"
 }
 
 write_accounting_conf() {

@@ -272,8 +272,8 @@ async def test_a_running_job_is_killed_with_its_processes(lab, tmp_path):
     ended = await lab.until_ended(submission_id)
 
     assert ended.phase is Phase.KILLED
-    node = await lab.engine._thread.run(queries.node_of, execution_id)
-    assert node.base.extras.get(verdicts.CANCEL_EXTRA)
+    extras = await lab.engine._thread.run(lambda: queries.node_of(execution_id).base.extras.all)
+    assert extras[verdicts.CANCEL_EXTRA]
     await lab.until(submission_id, lambda _: not _is_alive(int(marker.read_text())))
 
 

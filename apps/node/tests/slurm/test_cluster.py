@@ -154,7 +154,7 @@ def test_whether_a_job_was_given_a_machine_the_controller_tells(recording, folde
 def test_a_number_is_anothers_whose_job_works_in_another_folder(folder, others):
     said = (RECORDINGS / "scontrol_show_job_cancelled.txt").read_text()
 
-    assert Cluster({commands.job("7"): said}.__getitem__).is_anothers("7", folder) is others
+    assert Cluster({commands.PING: "", commands.job("7"): said}.__getitem__).is_anothers("7", folder) is others
 
 
 def test_a_number_that_nobody_has_any_more_is_not_anothers():

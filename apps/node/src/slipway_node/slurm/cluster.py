@@ -105,6 +105,7 @@ class Cluster:
 
     def is_anothers(self, job_id: str, folder: str) -> bool:
         """Tell whether the number is known to be that of a job in another folder; raises EngineUnavailableError."""
+        self._run(commands.PING)
         try:
             return self._ask(commands.job(job_id), lambda text: commands.read_job_state(text, folder) is None)
         except NotKnownError:
@@ -224,7 +225,7 @@ def run_command(command: tuple[str, ...]) -> str:
         raise EngineUnavailableError(f"{command[0]} did not answer within {ASK_SECONDS:g} s") from error
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+    said = done.stderr.strip() or done.stdout.partition("\n")[0] or f"exit status {done.returncode}"
     if "Invalid job id" in said:
         raise NotKnownError(said)
     raise EngineUnavailableError(f"{' '.join(command[:2])}: {said}")
