@@ -61,16 +61,16 @@ class Enrolled:
 SetUp = Callable[[Home, SchedulerChoice, AmqpAddress | None], None]
 """Sets the engine up; what is there stays as it is, but for the broker's address.
 
-Raises ValueError for another scheduler or kind of broker than it was set up with, EngineUnavailableError where the
-broker does not let it in.
+Raises EngineSetUpOtherwiseError for another scheduler or kind of broker than it was set up with,
+EngineUnavailableError where the broker does not let it in.
 """
 
 
 async def enroll(home: Home, asked: Enrolment, http: httpx.AsyncClient, clock: Clock, set_up: SetUp) -> Enrolled:
     """Enrol the node of ``home``; run again after a kill, it goes on where it was.
 
-    Raises GatewayError, EnrolledElsewhereError, KeyUnusableError, NetworkFileSystemError, PolicyFileError, ValueError,
-    EngineUnavailableError.
+    Raises GatewayError, EnrolledElsewhereError, KeyUnusableError, NetworkFileSystemError, PolicyFileError,
+    EngineSetUpOtherwiseError, EngineUnavailableError.
     """
     home.create()
     require_local(home.root)

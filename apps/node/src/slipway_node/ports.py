@@ -25,6 +25,10 @@ class EngineStandsStillError(Exception):
     """The engine does not come back from what it was asked, and cannot be made to: only a new agent can go on."""
 
 
+class EngineSetUpOtherwiseError(Exception):
+    """The engine was set up with another scheduler, or another kind of broker, than is asked for now."""
+
+
 class RefusedJobError(Exception):
     """The job cannot run, whatever is retried: becomes ``failed`` with this code (`invalid_payload`, …)."""
 

@@ -24,6 +24,10 @@ SERVICE_NAME = "slipway-node"
 _NANOSECONDS = 1_000_000_000
 
 
+class TracingSettingError(Exception):
+    """The environment asks for spans that cannot be made here."""
+
+
 class Tracing:
     """Makes spans with ``tracer``; with None it makes none."""
 
@@ -73,7 +77,7 @@ class Tracing:
 def configured() -> Tracing:
     """Return what the environment asks for: `otlp` (set up by OTEL_EXPORTER_OTLP_…), `console`, or none.
 
-    Raises ValueError for another exporter, and where the packages of the extra `otel` are not installed.
+    Raises TracingSettingError for another exporter, and where the packages of the extra `otel` are not installed.
     """
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "none").strip().lower()
     if exporter in ("", "none") or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
@@ -94,9 +98,9 @@ def configured() -> Tracing:
 
                 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
             case _:
-                raise ValueError(f"OTEL_TRACES_EXPORTER={exporter}: there are otlp, console and none")
+                raise TracingSettingError(f"OTEL_TRACES_EXPORTER={exporter}: there are otlp, console and none")
     except ImportError:
-        raise ValueError("OTEL_TRACES_EXPORTER is set: install slipway-node[otel]") from None
+        raise TracingSettingError("OTEL_TRACES_EXPORTER is set: install slipway-node[otel]") from None
     return Tracing(provider.get_tracer("slipway.node"))
 
 

@@ -17,7 +17,7 @@ from slipway_node.enrolment import EnrolledElsewhereError, Enrolment, SchedulerC
 from slipway_node.gateway_client import GatewayRefusedError, GatewayUnreachableError
 from slipway_node.home import Home
 from slipway_node.lock import this_process
-from slipway_node.ports import Phase
+from slipway_node.ports import EngineSetUpOtherwiseError, Phase
 from slipway_node.status import status_of
 from slipway_node.status_text import status_text
 
@@ -69,7 +69,7 @@ class Bench:
     def _set_up(self, home: Home, scheduler: SchedulerChoice, broker: AmqpAddress | None) -> None:
         assert home is self.home
         if self.fail_set_up:
-            raise ValueError("no AiiDA today")
+            raise EngineSetUpOtherwiseError("no AiiDA today")
         self.set_up_with.append(scheduler)
         self.broker = broker
 
@@ -107,7 +107,7 @@ async def test_an_enrolment_whose_answer_was_lost_is_run_again_with_the_same_key
 
 async def test_an_enrolment_that_failed_at_the_engine_goes_on_without_the_token(bench):
     bench.fail_set_up = True
-    with pytest.raises(ValueError, match="no AiiDA today"):
+    with pytest.raises(EngineSetUpOtherwiseError, match="no AiiDA today"):
         await bench.enroll()
     bench.fail_set_up = False
     await bench.enroll()
@@ -172,6 +172,7 @@ async def test_a_home_belongs_to_one_gateway(bench):
         (["enroll"], 2, "--token"),
         (["enroll", "--token", "x", "--gateway", "gateway"], 2, "no http or https URL"),
         (["enroll", "--token", "x", "--program", "nothing"], 2, "NAME=PATH"),
+        (["enroll", "--token", "x", "--name", "my node"], 2, "--name my node"),
         (["enroll", "--token", "x", "--scheduler", "pbs"], 2, "pbs"),
         (["enroll", "--token", "x", "--gateway", "http://127.0.0.1:1"], 3, "127.0.0.1"),
         (["run"], 2, "no enrolled node"),

@@ -38,5 +38,7 @@ def test_a_path_that_a_unit_reads_otherwise_is_refused(home):
 def test_the_command_prints_it_for_an_enrolled_home_alone(lab, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert cli.run_command_line(["unit", "--home", str(lab.home.root)]) == 0
-    assert f"run --home {lab.home.root}" in parsed(capsys.readouterr().out)["Service"]["ExecStart"]
+    service = parsed(capsys.readouterr().out)["Service"]
+    assert f"run --home {lab.home.root}" in service["ExecStart"]
+    assert service["RestartPreventExitStatus"] == "1 2 4"
     assert cli.run_command_line(["unit", "--home", str(tmp_path / "none")]) == 2

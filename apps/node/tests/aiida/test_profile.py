@@ -8,7 +8,7 @@ import pytest
 from slipway_node.aiida import profile
 from slipway_node.aiida.profile import SchedulerKind
 from slipway_node.amqp_address import amqp_address
-from slipway_node.ports import EngineUnavailableError
+from slipway_node.ports import EngineSetUpOtherwiseError, EngineUnavailableError
 
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.service("rabbitmq")]
 
@@ -23,7 +23,7 @@ def broker_of(home: Path) -> dict[str, object]:
 def test_a_profile_keeps_its_kind_of_broker(homes, rabbitmq):
     home = homes(SCHEDULER, "zeromq")
 
-    with pytest.raises(ValueError, match="zeromq"):
+    with pytest.raises(EngineSetUpOtherwiseError, match="zeromq"):
         profile.set_up(home, SCHEDULER, amqp_address(rabbitmq.url))
 
     assert broker_of(home)["backend"] == "core.zeromq"

@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway_node.aiida import brokers
 from slipway_node.amqp_address import AmqpAddress
+from slipway_node.ports import EngineSetUpOtherwiseError
 
 PROFILE = "slipway"
 COMPUTER = "slipway"
@@ -34,9 +35,9 @@ def set_up(home: Path, scheduler: SchedulerKind, broker: AmqpAddress | None = No
     """Create the profile and its computer under ``home``; what is there already stays, but for RabbitMQ's address.
 
     ``broker`` None leaves a new profile with AiiDA's own one. Blocks for some 4 seconds the first time. Raises
-    ValueError where the computer exists with another scheduler, because jobs that run could not be asked after any
-    more, or the profile with another kind of broker, which would not know their tasks; EngineUnavailableError where
-    RabbitMQ does not let this node in.
+    EngineSetUpOtherwiseError where the computer exists with another scheduler, because jobs that run could not be
+    asked after any more, or the profile with another kind of broker, which would not know their tasks;
+    EngineUnavailableError where RabbitMQ does not let this node in.
     """
     _point_aiida_at(home)
     _create_profile(broker)
@@ -176,7 +177,7 @@ def _create_profile(broker: AmqpAddress | None) -> None:
 def _change_address(config: Any, backend: str, settings: dict[str, Any]) -> None:
     profile = config.get_profile(PROFILE)
     if profile.process_control_backend != backend:
-        raise ValueError(f"the AiiDA profile {PROFILE} has the broker {profile.process_control_backend}")
+        raise EngineSetUpOtherwiseError(f"the AiiDA profile {PROFILE} has the broker {profile.process_control_backend}")
     profile.set_process_controller(backend, settings)
     config.update_profile(profile)
 
@@ -191,7 +192,9 @@ def _create_computer(home: Path, scheduler: SchedulerKind) -> None:
         pass
     else:
         if scheduler_kind() is not scheduler:
-            raise ValueError(f"the AiiDA computer {COMPUTER} runs on {present.scheduler_type}, not on {scheduler}")
+            raise EngineSetUpOtherwiseError(
+                f"the AiiDA computer {COMPUTER} runs on {present.scheduler_type}, not on {scheduler}"
+            )
         if not present.is_configured:
             present.configure(safe_interval=0.0, use_login_shell=False)
         return

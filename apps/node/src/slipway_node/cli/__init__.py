@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from slipway_node.cli import dead_letters, joining, reading, stewarding, working
-from slipway_node.cli.endings import ENDINGS, OK, USAGE, end, say
+from slipway_node.cli.endings import ENDINGS, OK, USAGE, end, end_of_a_fault, say
 from slipway_node.version import VERSION
 
 __all__ = ["VERSION", "app", "main", "run_command_line"]
@@ -18,7 +18,8 @@ app = App(
         "The management node's agent: takes jobs from the gateway, runs them under AiiDA, reports back.\n\n"
         "It only dials out. Begin with `slipway-node enroll`, then `slipway-node run`.\n\n"
         "Exit status: 0 done, 1 refused, 2 usage, 3 gateway unreachable, 4 a newer agent has taken this node over, "
-        "5 the engine stands still (start the agent again)."
+        "5 the engine stands still (start the agent again), 70 a fault of Slipway's own (start it again), "
+        "75 what may pass by itself, as another agent that runs on the home (try again)."
     ),
 )
 policy_app = App(name="policy", help="The policy file: what this node runs for its tenant.")
@@ -52,4 +53,6 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         return say(" ".join(str(error).split()), USAGE, "slipway-node --help")
     except tuple(ENDINGS) as error:
         return end(error)
+    except Exception as error:  # noqa: BLE001 - else Python ends with what means "refused", and the node stays down
+        return end_of_a_fault(error)
     return done if isinstance(done, int) else OK

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import httpx
 from cyclopts import Parameter
+from pydantic import TypeAdapter, ValidationError
 
+from slipway_contracts.fields import Id
 from slipway_node import enrolment
 from slipway_node.amqp_address import AmqpAddress, amqp_address
 from slipway_node.cli.endings import OK, UsageError
@@ -52,7 +54,7 @@ def enroll(
         asked = Enrolment(
             gateway_url=gateway_origin(gateway),
             token=token,
-            name=name,
+            name=None if name is None else _id(name),
             scheduler=scheduler,
             programs=dict(_named_path(text) for text in program),
             input_prefixes=input_prefix,
@@ -76,6 +78,13 @@ def _named_path(text: str) -> tuple[str, str]:
     if not separator or not name or not os.access(path, os.X_OK):
         raise ValueError(f"--program {text}: NAME=PATH of an executable file is wanted")
     return name, str(Path(path).absolute())
+
+
+def _id(name: str) -> str:
+    try:
+        return TypeAdapter[str](Id).validate_python(name)
+    except ValidationError as error:
+        raise ValueError(f"--name {name}: {error.errors()[0]['msg']}") from error
 
 
 async def _enroll(home: Home, asked: Enrolment) -> Enrolled:
