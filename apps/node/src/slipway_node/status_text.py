@@ -1,6 +1,7 @@
 """A node's status as text for a person."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -24,7 +25,8 @@ def status_text(status: Status) -> str:
     for execution in status.open_executions:
         process = execution.execution_id or "no process yet"
         told = execution.reported or "nothing told yet"
-        trouble = f"; tried again: {execution.trouble}" if execution.trouble else ""
+        tried = "tried again" if status.agent_alive else "was tried again"
+        trouble = f"; {tried}: {execution.trouble}" if execution.trouble else ""
         lines.append(f"  {execution.job_id}  {execution.submission_id}  {process}  {told}{trouble}")
     lines += [
         f"  dead letter {letter.event_id} of {letter.submission_id}: {letter.refusal}" for letter in status.dead_letters
@@ -51,6 +53,7 @@ def _seen(status: Status) -> list[str]:
         return ["last contact:  never"]
     contact = seen.last_contact.isoformat(timespec="seconds") if seen.last_contact else NEVER
     lines = [
+        _when(seen.written_at, is_kept_up=status.agent_alive is True),
         f"last contact:  {contact}" + (f"; since then: {seen.last_error}" if seen.last_error else ""),
         f"lease:         epoch {seen.epoch or 'none'}, node {seen.node_state or 'unknown'}",
         f"clock:         {_skew(seen.clock_skew_seconds)}",
@@ -60,6 +63,14 @@ def _seen(status: Status) -> list[str]:
     if seen.policy_error:
         lines.append(f"policy file:   not taken: {seen.policy_error}")
     return lines
+
+
+def _when(written_at: datetime, *, is_kept_up: bool) -> str:
+    """Return when an agent saw what is told below; nobody keeps that up where none runs."""
+    at = written_at.isoformat(timespec="seconds")
+    if is_kept_up:
+        return f"seen:          at {at}"
+    return f"last seen:     at {at}; down to the policy all is as it was then"
 
 
 def engine_lines(health: Mapping[str, JsonValue]) -> list[str]:

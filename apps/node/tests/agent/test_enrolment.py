@@ -229,6 +229,10 @@ async def test_status_tells_what_is_open_and_what_was_refused(lab, capsys):
     text = status_text(told)
     assert f"dead letter {told.dead_letters[0].event_id} of {broken}: invalid_event" in text
     assert "agent:         not running" in text
+    seen_at = (
+        f"last seen:     at {told.seen.written_at.isoformat(timespec='seconds')}; down to the policy all is as it was"
+    )
+    assert text.index(seen_at) < text.index("last contact: ") < text.index("engine: ")
     capsys.readouterr()
     assert cli.run_command_line(["status", "--home", str(lab.home.root), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["node_name"] == "lab"
