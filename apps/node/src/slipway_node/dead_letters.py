@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -12,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from slipway_contracts.fields import UtcTime
 from slipway_node.filesystem import require_local
 from slipway_node.home import Home
-from slipway_node.journal import Journal, OutboxEvent
+from slipway_node.journal import Journal, OutboxEvent, read_beside_the_agent
+from slipway_node.journal.trouble import told_as_unusable
 
 
 class DeadLetter(BaseModel):
@@ -45,27 +45,26 @@ def letter_of(event: OutboxEvent) -> DeadLetter:
 
 
 def listed(home: Home, clock: Callable[[], datetime]) -> list[DeadLetter]:
-    """Return all of them, oldest first. Raises NotEnrolledError."""
+    """Return all of them, oldest first. Raises NotEnrolledError, JournalUnusableError."""
     home.identity()
-    try:
-        journal = Journal.open_for_reading(home.journal_file, clock=clock)
-    except sqlite3.OperationalError:  # no agent has run yet
-        return []
-    with contextlib.closing(journal):
-        return [letter_of(event) for event in journal.dead_letters()]
+    with read_beside_the_agent(home.journal_file, clock=clock) as journal:
+        return [letter_of(event) for event in journal.dead_letters()] if journal else []
 
 
 def put_back(home: Home, event_ids: Sequence[str] | None, clock: Callable[[], datetime]) -> list[str]:
     """Put dead letters back into the outbox, None for all; return their ids, with those that had to go before them.
 
-    Raises NoDeadLetterError.
+    Raises NoDeadLetterError, JournalUnusableError.
     """
     with _writing(home, clock) as journal:
         return [event.event_id for event in journal.retry_dead_letters(event_ids)]
 
 
 def given_up(home: Home, event_ids: Sequence[str] | None, clock: Callable[[], datetime]) -> list[str]:
-    """Give dead letters up for good, None for all; return their ids. Raises NoDeadLetterError."""
+    """Give dead letters up for good, None for all; return their ids.
+
+    Raises NoDeadLetterError, JournalUnusableError.
+    """
     with _writing(home, clock) as journal:
         return [event.event_id for event in journal.drop_dead_letters(event_ids)]
 
@@ -74,9 +73,12 @@ def given_up(home: Home, event_ids: Sequence[str] | None, clock: Callable[[], da
 def _writing(home: Home, clock: Callable[[], datetime]) -> Iterator[Journal]:
     """Open the journal for writing; a home that has none yet gets it, as from its agent.
 
-    Raises NotEnrolledError, NetworkFileSystemError, NewerJournalError.
+    Raises NotEnrolledError, NetworkFileSystemError, NewerJournalError, JournalUnusableError.
     """
     home.identity()
     require_local(home.root)
-    with contextlib.closing(Journal.open(home.journal_file, new_id=lambda: str(uuid.uuid4()), clock=clock)) as journal:
+    with (
+        told_as_unusable(),
+        contextlib.closing(Journal.open(home.journal_file, new_id=lambda: str(uuid.uuid4()), clock=clock)) as journal,
+    ):
         yield journal

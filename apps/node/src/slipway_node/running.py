@@ -53,7 +53,8 @@ async def run(
     """Run the agent of ``home`` until SIGTERM or SIGINT.
 
     Raises NotEnrolledError, KeyUnusableError, PolicyFileError, LockHeldError, NetworkFileSystemError,
-    NewerJournalError before it begins; LeaseLostError and NodeForbiddenError where the gateway ends it.
+    NewerJournalError, JournalUnusableError before it begins; LeaseLostError and NodeForbiddenError where the gateway
+    ends it, JournalBrokenError where it finds that later.
     """
     require_local(home.root)
     lock = await _lock_of(home)
@@ -107,7 +108,7 @@ async def reconcile(home: Home, settings: NodeSettings, make_engine: MakeEngine)
     """Write back into the journal what the engine knows and it does not; no agent may be running on ``home``.
 
     The engine's daemon is neither started nor stopped. Raises NetworkFileSystemError, PolicyFileError,
-    NewerJournalError, EngineUnavailableError.
+    NewerJournalError, JournalUnusableError, EngineUnavailableError.
     """
     require_local(home.root)
     engine = make_engine(home, policy_file.read(home.policy_file), settings)

@@ -1,7 +1,5 @@
 """What `slipway-node status` tells, read beside a running agent or without one."""
 
-import contextlib
-import sqlite3
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,7 +8,7 @@ from slipway_contracts.fields import UtcTime
 from slipway_node.agent.sighting import SightFile
 from slipway_node.dead_letters import DeadLetter, letter_of
 from slipway_node.home import Home
-from slipway_node.journal import CommandState, Journal, OutboxState
+from slipway_node.journal import CommandState, Journal, JournalUnusableError, OutboxState, read_beside_the_agent
 from slipway_node.lock import Holder, holder_in, is_alive
 from slipway_node.ports import EngineUnavailableError
 from slipway_node.storage import why_not_writable
@@ -33,7 +31,8 @@ class OpenExecution(BaseModel):
 class Status(BaseModel):
     """A node's status. ``agent_alive`` None where the lock is another machine's.
 
-    ``home_trouble`` says why nothing can be written to the home, which an agent cannot write down there itself.
+    ``home_trouble`` says why nothing can be written to the home, which an agent cannot write down there itself;
+    ``journal_trouble`` why the journal cannot be read: nothing of what stands after it is known then.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,12 +46,18 @@ class Status(BaseModel):
     agent_alive: bool | None
     home_trouble: str | None
     seen: SightFile | None
-    journal_id: str | None
-    commands: dict[CommandState, int]
-    open_executions: list[OpenExecution]
-    open_cancels: int
-    outbox: dict[OutboxState, int]
-    dead_letters: list[DeadLetter]
+    journal_trouble: str | None = None
+    journal_id: str | None = None
+    commands: dict[CommandState, int] | None = None
+    open_executions: list[OpenExecution] | None = None
+    open_cancels: int | None = None
+    outbox: dict[OutboxState, int] | None = None
+    dead_letters: list[DeadLetter] | None = None
+
+
+_NOTHING_YET: dict[str, object] = {
+    "commands": {}, "open_executions": [], "open_cancels": 0, "outbox": {}, "dead_letters": [],
+}  # fmt: skip
 
 
 def status_of(home: Home, me: Holder, now: datetime) -> Status:
@@ -91,13 +96,10 @@ def _seen(home: Home) -> SightFile | None:
 
 def _from_journal(home: Home, now: datetime, troubles: dict[str, str]) -> dict[str, object]:
     try:
-        with contextlib.closing(Journal.open_for_reading(home.journal_file, clock=lambda: now)) as journal:
-            return _told_by(journal, troubles)
-    except sqlite3.OperationalError:  # there is none, or no room for what SQLite puts beside one that is read
-        return {
-            "journal_id": None, "commands": {}, "open_executions": [], "open_cancels": 0, "outbox": {},
-            "dead_letters": [],
-        }  # fmt: skip
+        with read_beside_the_agent(home.journal_file, clock=lambda: now) as journal:
+            return _told_by(journal, troubles) if journal else dict(_NOTHING_YET)
+    except JournalUnusableError as error:
+        return {"journal_trouble": str(error)}
 
 
 def _told_by(journal: Journal, troubles: dict[str, str]) -> dict[str, object]:

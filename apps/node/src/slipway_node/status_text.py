@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from slipway_node.journal import CommandState, OutboxState
-from slipway_node.status import Status
+from slipway_node.status import OpenExecution, Status
 
 NEVER = "never"
 
@@ -19,17 +19,7 @@ def status_text(status: Status) -> str:
         f"agent:         {_agent(status)}",
         *([f"home:          {status.home_trouble}"] if status.home_trouble else []),
         *_seen(status),
-        f"jobs:          {_counts(status.commands)}",
-        f"outbox:        {_counts(status.outbox)}",
-    ]
-    for execution in status.open_executions:
-        process = execution.execution_id or "no process yet"
-        told = execution.reported or "nothing told yet"
-        tried = "tried again" if status.agent_alive else "was tried again"
-        trouble = f"; {tried}: {execution.trouble}" if execution.trouble else ""
-        lines.append(f"  {execution.job_id}  {execution.submission_id}  {process}  {told}{trouble}")
-    lines += [
-        f"  dead letter {letter.event_id} of {letter.submission_id}: {letter.refusal}" for letter in status.dead_letters
+        *([f"journal:       {status.journal_trouble}"] if status.journal_trouble else _journaled(status)),
     ]
     return "\n".join(lines)
 
@@ -71,6 +61,24 @@ def _when(written_at: datetime, *, is_kept_up: bool) -> str:
     if is_kept_up:
         return f"seen:          at {at}"
     return f"last seen:     at {at}; down to the policy all is as it was then"
+
+
+def _journaled(status: Status) -> list[str]:
+    tried = "tried again" if status.agent_alive else "was tried again"
+    letters = status.dead_letters or []
+    return [
+        f"jobs:          {_counts(status.commands or {})}",
+        f"outbox:        {_counts(status.outbox or {})}",
+        *[_execution(execution, tried) for execution in status.open_executions or []],
+        *[f"  dead letter {letter.event_id} of {letter.submission_id}: {letter.refusal}" for letter in letters],
+    ]
+
+
+def _execution(execution: OpenExecution, tried: str) -> str:
+    process = execution.execution_id or "no process yet"
+    told = execution.reported or "nothing told yet"
+    trouble = f"; {tried}: {execution.trouble}" if execution.trouble else ""
+    return f"  {execution.job_id}  {execution.submission_id}  {process}  {told}{trouble}"
 
 
 def engine_lines(health: Mapping[str, JsonValue]) -> list[str]:

@@ -25,9 +25,14 @@ def is_told_by(error: BaseException) -> bool:
     """
     told = getattr(error, "orig", error)  # SQLAlchemy's errors have the driver's own within
     if isinstance(told, sqlite3.OperationalError):
-        code: int = getattr(told, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # what Python says by itself has none
-        return code & _PRIMARY_CODE in _SQLITE_CODES
+        return sqlite_code(told) in _SQLITE_CODES
     return isinstance(told, OSError) and told.errno in _NO_ROOM | _NO_RIGHT
+
+
+def sqlite_code(error: sqlite3.Error) -> int:
+    """Return SQLite's own code of an error, without what an extended one adds."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # what Python says by itself has none
+    return code & _PRIMARY_CODE
 
 
 def lacks_room(error: OSError) -> bool:

@@ -18,7 +18,7 @@ from slipway_node.agent.sending import Sending
 from slipway_node.agent.starting import Starting
 from slipway_node.agent.watching import Watching
 from slipway_node.gateway_client import GatewayError, GatewayRefusedError
-from slipway_node.journal import Journal
+from slipway_node.journal import Journal, JournalBrokenError
 from slipway_node.ports import EngineStandsStillError
 
 REMEMBERED = timedelta(days=30)
@@ -68,12 +68,13 @@ class Agent:
 
         Raises LeaseLostError or NodeForbiddenError where the gateway wants this agent ended, EngineStandsStillError
         where it can do nothing more: its process is to be ended outright then, since a thread of its own never ends.
+        JournalBrokenError where nothing can be written down any more, whoever begins anew.
         """
         context = self._context
         try:
             await self._work()
         except BaseExceptionGroup as group:  # not `except*`: Python before 3.11.4 wraps what is raised in one again
-            refused, others = group.split((GatewayRefusedError, EngineStandsStillError))
+            refused, others = group.split((GatewayRefusedError, EngineStandsStillError, JournalBrokenError))
             if refused is None or others is not None:
                 raise
             raise _first(refused) from None

@@ -16,7 +16,7 @@ from slipway_node.gateway_client import (
     NodeNotRecognisedError,
 )
 from slipway_node.home import NotEnrolledError
-from slipway_node.journal import NewerJournalError, NoDeadLetterError
+from slipway_node.journal import JournalBrokenError, JournalUnusableError, NewerJournalError, NoDeadLetterError
 from slipway_node.key_rotation import NewKeyUnusedError
 from slipway_node.keys import KeyUnusableError
 from slipway_node.lock import AgentRunsError, LockHeldError
@@ -34,6 +34,11 @@ _log = structlog.get_logger(__name__)
 class UsageError(Exception):
     """The command line asks for something that cannot be."""
 
+
+_MADE_ANEW = (
+    "with the agent stopped, move HOME/journal.db* away and start it again: "
+    "the journal is made anew, of what AiiDA knows and what the gateway offers again"
+)
 
 # What ends a command, how, and what may help. The first that fits counts.
 ENDINGS: dict[type[Exception], tuple[int, str]] = {
@@ -55,6 +60,11 @@ ENDINGS: dict[type[Exception], tuple[int, str]] = {
     KeyUnusableError: (REFUSED, "put the key back, or enrol another --home"),
     NoDeadLetterError: (REFUSED, "`slipway-node dead-letters list` has their ids"),
     NewerJournalError: (REFUSED, "run the version of slipway-node that wrote it, or a later one"),
+    JournalBrokenError: (REFUSED, _MADE_ANEW),
+    JournalUnusableError: (
+        MAY_PASS,
+        "try again; is there room on its disk, and may this account read and write there?",
+    ),
     EngineStandsStillError: (STANDS_STILL, "start it again, as a service manager does; jobs go on meanwhile"),
     EngineUnavailableError: (REFUSED, "`slipway-node status`, and the engine's own log under HOME/aiida"),
     EngineSetUpOtherwiseError: (REFUSED, "another --scheduler or kind of --broker wants another --home"),

@@ -71,6 +71,11 @@ class Journal:
         """Open ``path`` beside a running agent; raises sqlite3.OperationalError where there is none."""
         return cls(connect_for_reading(path), clock)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether an agent has made the tables: the file is there a moment before."""
+        return bool(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()

@@ -16,6 +16,7 @@ import structlog
 
 from slipway_node import storage
 from slipway_node.journal.journal import Journal
+from slipway_node.journal.trouble import is_broken, unusable
 
 AGAIN_SECONDS = 1.0
 
@@ -37,13 +38,18 @@ class JournalThread:
 
     @classmethod
     async def open(cls, opener: Callable[[], Journal]) -> "JournalThread":
-        """Open the journal in a thread of its own; where its disk does not let it be opened, the first call does."""
+        """Open the journal in a thread of its own; where its disk does not let it be opened, the first call does.
+
+        Raises JournalUnusableError where that is not the disk's word or another's lock, and what ``opener`` raises.
+        """
         thread = cls(opener)
         try:
             await asyncio.wrap_future(thread._executor.submit(thread._opened))
         except BaseException as error:
             if not _may_pass(error):
                 thread._executor.shutdown(wait=False)
+                if isinstance(error, sqlite3.Error):
+                    raise unusable(error) from error
                 raise
             thread._unopened = str(error)
             _log.error("journal_not_opened", detail=str(error))
@@ -63,7 +69,7 @@ class JournalThread:
     async def call(self, method: Callable[Concatenate[Journal, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``method(journal, *args, **kwargs)``, however long the disk does not take it.
 
-        A cancelled caller does not cut the transaction in half.
+        A cancelled caller does not cut the transaction in half. Raises JournalBrokenError.
         """
         me = object()
         try:
@@ -71,7 +77,9 @@ class JournalThread:
                 try:
                     work = functools.partial(self._done, method, *args, **kwargs)
                     return await asyncio.wrap_future(self._executor.submit(work))
-                except sqlite3.OperationalError as error:
+                except sqlite3.DatabaseError as error:
+                    if is_broken(error):
+                        raise unusable(error) from error
                     if not _may_pass(error):
                         raise
                     if not self._untaken:
@@ -100,4 +108,4 @@ def _may_pass(error: BaseException) -> bool:
     """Tell whether it is the disk's word, or another's lock on the file."""
     if not isinstance(error, sqlite3.OperationalError):
         return False
-    return storage.is_told_by(error) or error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+    return storage.is_told_by(error) or storage.sqlite_code(error) == sqlite3.SQLITE_BUSY
