@@ -5,7 +5,7 @@
 ``node.key``        the node's private key (0600); the gateway has its public half
 ``node.key.next``   the key to come, while `rotate-key` is under way
 ``policy.yaml``     what the admin allows; read anew at every heartbeat
-``agent.lock``      pid, host and boot id of the agent that runs
+``agent.lock``      pid, its start, host and boot id of the agent that runs
 ``journal.db``      commands and outbox (SQLite, WAL); must lie on a local file system
 ``status.json``     what the agent saw at its last heartbeat, for `status`
 ``agent.log``       the agent's log, with ``run --log file``

@@ -10,17 +10,24 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROC = Path("/proc")
+BOOT_ID = PROC / "sys/kernel/random/boot_id"
+_STARTED = 19  # its place in a process's stat behind the name, which may have spaces and brackets: proc(5)
 
 
 class Holder(BaseModel):
-    """Which process on which boot of which machine holds the lock."""
+    """Which process on which boot of which machine holds the lock.
+
+    ``started_ticks`` is when it started, in the kernel's clock ticks since the boot: a container that is started again
+    gives the pids of its first processes to others. None where the kernel does not tell, or an older agent wrote it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     pid: int
     host: str
     boot_id: str
+    started_ticks: int | None = None
 
 
 class LockHeldError(Exception):
@@ -37,7 +44,8 @@ def this_process() -> Holder:
         boot_id = BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         boot_id = "unknown"
-    return Holder(pid=os.getpid(), host=socket.gethostname(), boot_id=boot_id)
+    pid = os.getpid()
+    return Holder(pid=pid, host=socket.gethostname(), boot_id=boot_id, started_ticks=_started_ticks(pid))
 
 
 class AgentLock:
@@ -97,7 +105,10 @@ def holder_in(path: Path) -> Holder | None:
 
 
 def is_alive(holder: Holder, me: Holder) -> bool | None:
-    """Tell whether the holder's process is there; None of another machine's, where nobody here can know."""
+    """Tell whether the holder's process is there; None of another machine's, where nobody here can know.
+
+    The kernel's lock is not tried for that: an agent that starts in that moment would find it held.
+    """
     if holder.host != me.host:
         return None
     if holder.boot_id != me.boot_id:
@@ -107,8 +118,17 @@ def is_alive(holder: Holder, me: Holder) -> bool | None:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass  # it is there, and another account's
+    started = _started_ticks(holder.pid)
+    return started is None or holder.started_ticks in (None, started)
+
+
+def _started_ticks(pid: int) -> int | None:
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[_STARTED])
 
 
 def _take(descriptor: int, path: Path, me: Holder) -> None:
