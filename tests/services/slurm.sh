@@ -91,13 +91,14 @@ CONF
 
 our_munge=/run/munge/slipway
 
-start_munge() {
+start_munge() ( # One at a time: of two that find none, the second one's fails.
+    exec 9>/run/lock/slipway-munge && flock 9
     munge -n >/dev/null 2>&1 && return
     [ -e /etc/munge/munge.key ] || { dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 status=none; chown munge:munge /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; }
     install -d -o munge -g munge -m 0755 /run/munge /var/log/munge /var/lib/munge
-    setpriv --reuid munge --regid munge --clear-groups /usr/sbin/munged
+    setpriv --reuid munge --regid munge --clear-groups /usr/sbin/munged 9>&-
     touch "$our_munge"
-}
+)
 
 wait_for() { # wait_for SECONDS COMMAND...
     local deadline=$((SECONDS + $1)); shift

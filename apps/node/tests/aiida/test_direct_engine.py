@@ -509,3 +509,23 @@ def _process_count() -> int:
     from aiida.orm import ProcessNode, QueryBuilder
 
     return QueryBuilder().append(ProcessNode).count()
+
+
+async def test_of_two_with_one_number_that_one_is_cancelled_whose_cancel_was_asked_for(engine, stored):
+    """As where a killed controller has forgotten the one, and given its number to the other."""
+    from slipway_node.aiida import slurm_scheduler  # with an engine, whose `verdi` AiiDA looks for as it is imported
+
+    def see():
+        nodes = {folder: stored("") for folder in ("/work/lost", "/work/other")}
+        for folder, node in nodes.items():
+            node.set_job_id("4711")
+            node.set_remote_workdir(folder)
+        before = slurm_scheduler._folders_to_cancel("4711")
+        submission.note_cancel(nodes["/work/lost"].uuid)
+        return before, slurm_scheduler._folders_to_cancel("4711"), slurm_scheduler._folders_to_cancel("4712")
+
+    before, after, of_none = await engine._thread.run(see)
+
+    assert sorted(before) == ["/work/lost", "/work/other"]  # somebody's own `verdi process kill`
+    assert after == ["/work/lost"]
+    assert of_none == []

@@ -46,6 +46,7 @@ def transport(monkeypatch) -> Transport:
     monkeypatch.setattr(SlipwaySlurmScheduler, "_rests", Rests(lambda: played.now))
     calculation = SimpleNamespace(get_option=lambda _: "job.sh", get_remote_workdir=lambda: FOLDER)
     monkeypatch.setattr(slurm_scheduler, "_calculations_of", lambda ids: dict.fromkeys(ids, calculation))
+    monkeypatch.setattr(slurm_scheduler, "_folders_to_cancel", lambda _: [FOLDER])
     return played
 
 

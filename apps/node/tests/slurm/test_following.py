@@ -14,6 +14,7 @@ from slipway_node.slurm.submit_once import (
     NO_FOLDER_STATUS,
     ORPHAN_SECONDS,
     SUBMISSIONS_MAX,
+    cancel_command,
     claim,
     claims_command,
     follow_command,
@@ -184,6 +185,23 @@ def test_one_that_its_controller_has_forgotten_has_ended_when_it_says_so(folder)
     assert followed(folder, FORGOTTEN) == ENDED
 
 
+@pytest.mark.tenant_boundary("node-protocol")
+def test_a_job_is_cancelled_only_where_it_works_for_the_folder(folder, begun):
+    assert cancelled(folder.parent, job_id=begun) == 0
+    assert Cluster().job_state(begun) == "RUNNING"
+    assert cancelled(folder.parent, folder, job_id=begun) == 0
+    until(lambda: Cluster().job_state(begun) == "CANCELLED")
+
+
+def test_a_number_that_nobody_has_is_told_as_scancel_does(folder):
+    assert cancelled(folder, job_id=FORGOTTEN) == 1
+
+
+def cancelled(*folders, job_id, slurm=None):
+    command = ["bash", "-c", cancel_command(job_id, [str(each) for each in folders])]
+    return subprocess.run(command, capture_output=True, check=False, env=slurm).returncode
+
+
 AWAY = "exit 1"
 NONSENSE = "echo '<html><body>502 Bad Gateway</body></html>'"
 SILENCE = "true"
@@ -271,6 +289,12 @@ def test_a_job_is_withdrawn_also_where_no_claim_can_be_written_and_that_is_not_t
 def test_a_folder_that_cannot_be_entered_is_not_said_to_be_gone(tmp_path):
     (tmp_path / "file").touch()
     assert withdrawn(tmp_path / "file") == 75
+
+
+@pytest.mark.parametrize("answer", [AWAY, NONSENSE, SILENCE])
+def test_where_slurm_does_not_say_whose_a_job_is_it_is_not_cancelled(folder, begun, answering, answer):
+    assert cancelled(folder, job_id=begun, slurm=answering(scontrol=answer)) == 75
+    assert Cluster().job_state(begun) == "RUNNING"
 
 
 @pytest.mark.parametrize("answer", [AWAY, NONSENSE])

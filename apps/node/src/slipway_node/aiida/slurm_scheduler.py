@@ -17,6 +17,7 @@ from slipway_node.slurm.submit_once import (
     CLAIM,
     ENDED,
     NO_FOLDER_STATUS,
+    cancel_command,
     claims_command,
     follow_command,
     submit_command,
@@ -60,6 +61,8 @@ class SlipwaySlurmScheduler(SlurmScheduler):  # type: ignore[misc] # AiiDA's typ
 
     def _get_kill_command(self, jobid: str) -> str:
         self._begin(KILL)
+        if folders := _folders_to_cancel(jobid):
+            return cancel_command(jobid, folders)
         return in_time(super()._get_kill_command(jobid))
 
     def _parse_kill_output(self, retval: int, stdout: str, stderr: str) -> Any:
@@ -183,6 +186,15 @@ def _calculations_of(job_ids: Collection[str]) -> dict[str, Any]:
     filters = {"attributes.job_id": {"in": list(job_ids)}, "attributes": {"!has_key": "sealed"}}
     query = QueryBuilder().append(CalcJobNode, filters=filters).order_by({CalcJobNode: {"id": "asc"}})
     return {calculation.get_job_id(): calculation for calculation in query.all(flat=True)}
+
+
+def _folders_to_cancel(job_id: str) -> list[str]:
+    """Return where the calculations with this job work, of several those whose cancel was asked for."""
+    filters = {"attributes.job_id": job_id, "attributes": {"!has_key": "sealed"}}
+    # Columns, since the worker's session does not look again at what another process has written to its own node.
+    columns = ["attributes.remote_workdir", f"extras.{verdicts.CANCEL_EXTRA}"]
+    found = QueryBuilder().append(CalcJobNode, filters=filters, project=columns).all()
+    return [folder for folder, asked in found if asked] or [folder for folder, _ in found]
 
 
 def _waiting(job_id: str) -> JobInfo:

@@ -233,6 +233,27 @@ fi
 """)
 
 
+def cancel_command(job_id: str, folders: Sequence[str]) -> str:
+    """Return what cancels the job, unless its number is by now that of one that works in none of ``folders``.
+
+    A controller that was killed may have forgotten the one, and given its number to the other, of whatever tenant: then
+    nothing is cancelled, and the command ends well, for slurmd ends the one. Ends with TRY_AGAIN_STATUS where Slurm
+    does not say which job it is.
+    """
+    scancel = f"scancel {shlex.quote(job_id)}"
+    return in_time(f"""told=$(scontrol show job {shlex.quote(job_id)} --oneliner 2>&1)
+case $told in
+  *'Invalid job id'*) {scancel}; exit ;;
+  *' WorkDir='*) ;;
+  *) printf 'no job: %.200s\n' "$told" >&2; exit {TRY_AGAIN_STATUS} ;;
+esac
+for folder in {shlex.join(folders)}; do
+  here=$(cd "$folder" 2>/dev/null && pwd -P) || here=$folder
+  case $told in *" WorkDir=$here "*) {scancel}; exit ;; esac
+done
+""")
+
+
 def claim() -> str:
     """Return what a job script begins with: the first job to run it claims it, another one exits.
 
