@@ -22,6 +22,7 @@ GOES_ON = "PENDING,CONFIGURING,RUNNING"
 STILL_SECONDS = 2.0  # in which a job that is left at Slurm shows
 SETTLED_SECONDS = 40.0
 ORPHANED_SECONDS = 10.0  # within which slurmd has ended what its controller has forgotten
+COMPLETED_SECONDS = 70.0  # within which a controller asks slurmd once more to end a job
 FORGOTTEN_SECONDS = (
     14.0  # after which a job that its node does not know is none that is just starting: 1 + 10 in slurm.conf
 )
@@ -243,4 +244,6 @@ def _made_whole(lab: Laboratory) -> None:
     _seconds_until(lambda: not lab.has_work(), SETTLED_SECONDS)  # one that was lost is never done
     # A controller that has forgotten a job gives its number to the next one, which slurmd then will not start.
     _seconds_until(lambda: not lab.slurmd_has_work(), ORPHANED_SECONDS)
+    # One that a slurmd was killed over as it ended keeps the node from what comes next until the controller asks again.
+    _seconds_until(lambda: not lab.slurm_jobs("COMPLETING"), COMPLETED_SECONDS)
     lab.close_case()
