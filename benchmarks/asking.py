@@ -17,7 +17,7 @@ from benchmarks import report
 from benchmarks.report import Row
 from benchmarks.slurm import WITH_ACCOUNTS, own_scheduler, scheduler
 from slipway import Slipway
-from slipway_node.slurm.submit_once import submit_command
+from slipway_node.slurm.submit_once import INTENT, submit_command
 
 ROUNDS = 40
 LOOKUP_MS = 50.0
@@ -25,6 +25,7 @@ JOBS = (1, 10, 100)
 WINDOW_SECONDS = 30.0
 SUBMITTED_SECONDS = 300.0
 GROWTH = 1.2  # that is no growth: what is counted in half a minute varies by some
+FORGOTTEN_SECONDS = 400.0  # tests/services/slurm.sh has the controller remember jobs for 300
 QUESTIONS = ("squeue", "scontrol", "sacct")
 HELD = "#!/bin/bash\n#SBATCH --hold --output=out --mem=10\ntrue\n"
 DOCUMENT = """
@@ -42,25 +43,33 @@ def measure() -> list[Row]:
         with scheduler():
             rows = [*_lookups(root / "without-accounts", "no accounts"), *_questions(root)]
         with own_scheduler(WITH_ACCOUNTS):
-            return [*rows, *_lookups(root / "with-accounts", "slurmdbd")]
+            return [*rows, *_lookups(root / "with-accounts", "slurmdbd", in_accounting=True)]
 
 
-def _lookups(root: Path, where: str) -> list[Row]:
-    """Time an `sbatch` plain, as a first step, and as one that has to look for the job of an earlier try, in turn."""
-    plain, first, again = [], [], []
+def _lookups(root: Path, where: str, *, in_accounting: bool = False) -> list[Row]:
+    """Time an `sbatch` plain, as a first step, and as one that has to look for the job of an earlier try, in turn.
+
+    ``in_accounting``: also as one that has to look there too, for a try so long ago that the controller may have
+    forgotten it.
+    """
+    plain, first, again, long_after = [], [], [], []
     root.mkdir()
     with _cancelled_at_the_end(root):
         for number in range(ROUNDS):
-            folder, lost = root / f"submission-{number}", root / f"submission-{number}-again"
-            for made in (folder, lost):
+            folder, lost, old = (root / f"submission-{number}{which}" for which in ("", "-again", "-long-after"))
+            for made in (folder, lost, old):
                 made.mkdir()
                 (made / "job.sh").write_text(HELD)
-            (lost / ".slipway-intent").write_text(f"{int(time.time())}\n")  # as an `sbatch` leaves it that was killed
+            for made, seconds_ago in ((lost, 0.0), (old, FORGOTTEN_SECONDS)):
+                (made / INTENT).write_text(f"{int(time.time() - seconds_ago)}\n")  # as an `sbatch` leaves it, killed
             plain.append(_milliseconds("sbatch --parsable job.sh", folder))
             first.append(_milliseconds(submit_command("job.sh"), folder))
             again.append(_milliseconds(submit_command("job.sh"), lost))
+            if in_accounting:
+                long_after.append(_milliseconds(submit_command("job.sh"), old))
     added = [with_lookup - without for with_lookup, without in zip(again, plain, strict=True)]
-    note = f"{where}; {ROUNDS} in turn; {3 * ROUNDS} jobs in Slurm's list at the end"
+    jobs = sum(map(len, (plain, first, again, long_after)))
+    note = f"{where}; {ROUNDS} in turn; {jobs} jobs in Slurm's list at the end"
     held = statistics.median(added) <= LOOKUP_MS
     p99 = report.percentile(added, 99)
     return [
@@ -68,6 +77,11 @@ def _lookups(root: Path, where: str) -> list[Row]:
         report.delays("sbatch, plain", "ms", [plain], note=note),
         report.delays("sbatch as one locked step", "ms", [first], note=note),
         report.delays("the step with a look-up", "ms", [again], note=note),
+        *(
+            [report.delays("the step with a look-up in accounting too", "ms", [long_after], note=note)]
+            if long_after
+            else []
+        ),
     ]
 
 
