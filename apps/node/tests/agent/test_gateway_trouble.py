@@ -230,6 +230,21 @@ async def test_an_agent_ends_when_a_newer_one_has_its_node(lab):
     assert lab.engine.asked["stop"] == 1
 
 
+async def test_a_fault_beside_it_does_not_hide_that_a_newer_agent_has_the_node(lab, monkeypatch):
+    """It would be started again, and take the node from the newer one."""
+
+    async def fails(agent) -> None:
+        try:
+            await agent._context.stopping.wait()
+        finally:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Agent, "_tell_ready", fails)
+    lab.gateway.answer_with = lambda asked: problem(Code.LEASE_LOST) if asked == "heartbeat" else None
+    with pytest.raises(LeaseLostError):
+        await asyncio.wait_for(run(lab), 10)
+
+
 @pytest.mark.parametrize("call", ["heartbeat", "lease", "ack"])
 async def test_a_lower_epoch_ends_the_agent_at_whatever_call_it_is_told(lab, call):
     lab.submit()

@@ -75,8 +75,12 @@ class Agent:
             await self._work()
         except BaseExceptionGroup as group:  # not `except*`: Python before 3.11.4 wraps what is raised in one again
             refused, others = group.split((GatewayRefusedError, EngineStandsStillError, JournalBrokenError))
-            if refused is None or others is not None:
+            if refused is None:
                 raise
+            if (
+                others is not None
+            ):  # a fault, after which it would be started again: that is not for this one to ask for
+                _log.error("fault", exc_info=others)
             raise _first(refused) from None
         finally:
             context.stopping.set()
