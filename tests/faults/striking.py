@@ -84,6 +84,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
             return Outcome(case, lost, moved, ended_seconds)
         ended = time.monotonic() - back
         wrong = list(_wrong(lab, case, job_id, effects, end))
+        _seconds_until(lambda: not lab.has_work(), SETTLED_SECONDS)  # what is told again may be refused after the end
         wrong += [f"refused: {letter.state}: {letter.refusal}" for letter in lab.dead_letters(job_id)]
         made = lab.slurm_jobs()
         if len(made) not in _jobs_allowed(case):

@@ -19,6 +19,7 @@ NETWORK_TYPES = frozenset(
 _NETWORK_FUSE = re.compile(r"^fuse\.(sshfs|ceph|glusterfs|s3fs|goofys|rclone|gcsfuse|juicefs|mfs|moosefs|cvmfs)")
 
 
+# What the system says of a thing that a file system does not do; EPERM is its word for hard links.
 _NOT_DONE = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EPERM, errno.EMLINK})
 
 

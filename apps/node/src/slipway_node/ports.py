@@ -160,7 +160,7 @@ class Engine(Protocol):
     async def kill(self, execution_id: str) -> bool:
         """Kill the process and its scheduler job; returns when the kill is on its way.
 
-        False says that the engine has no such process any more, and that nothing of it is left at the scheduler.
+        False says that the engine has no such process any more, and that nothing of it is left at Slurm.
         """
         ...
 

@@ -7,7 +7,7 @@ import pytest
 from slipway_contracts.execution_event import ExecutionState
 from slipway_contracts.node_protocol import CommandKind
 from slipway_contracts.projection_update import ProjectionState
-from slipway_node.ports import Phase
+from slipway_node.ports import Failure, Phase, RefusedJobError
 
 ACCEPTED, RUNNING, COMPLETED, CANCELLED = (
     ExecutionState.ACCEPTED,
@@ -63,6 +63,35 @@ async def test_a_cancel_that_comes_while_the_payload_is_fetched_is_kept(lab):
         await lab.ended(submission_id)
     assert lab.gateway.states(submission_id) == [CANCELLED]
     assert lab.engine.launched[submission_id] == 0
+
+
+async def test_what_cannot_be_launched_now_is_not_told_as_failed_once_it_is_cancelled(lab):
+    submission_id = lab.submit()
+
+    async def fetch(*_arguments):
+        lab.gateway.cancel(submission_id)
+        cancel = list(lab.gateway.commands.values())[-1]
+        await lab.gateway.until(lambda: cancel.state == "acked")
+        raise RefusedJobError("payload_unavailable", "it is away", retryable=True)
+
+    lab.fetch = fetch
+    async with lab.agent():
+        await lab.ended(submission_id)
+    assert lab.gateway.states(submission_id) == [CANCELLED]
+
+
+async def test_a_failure_is_told_as_it_is_seen_once_a_cancel_that_came_meanwhile_is_written_down(lab):
+    lab.engine.kill_works = False
+    submission_id = lab.submit()
+    lost = Failure("scheduler_lost_job", "it is lost", retryable=True)
+    async with lab.agent() as agent:
+        await lab.gateway.until(lambda: lab.gateway.states(submission_id) == [ACCEPTED])
+        async with agent._context.locks.hold(submission_id):
+            lab.engine.set(submission_id, Phase.FAILED, failure=lost)
+            await lab.gateway.until(lambda: not agent._finishing.idle)
+            lab.engine.set(submission_id, Phase.KILLED)
+        await lab.ended(submission_id)
+    assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
 
 
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.RUNNING])

@@ -133,14 +133,17 @@ def test_an_agent_says_what_to_do_about_a_broken_journal(steward, command):
     assert "move HOME/journal.db* away" in line
 
 
-async def test_an_agent_whose_journal_breaks_as_it_runs_ends_with_that_alone(lab, monkeypatch):
-    def torn_page(_journal):
+@pytest.mark.parametrize("read", ["tally", "executions", "entry"])
+async def test_an_agent_whose_journal_breaks_as_it_runs_ends_with_that_alone(lab, monkeypatch, read):
+    def torn_page(*_arguments):
         raise broken_page()
+
+    lab.submit()
 
     async with lab.context() as context:
         work = asyncio.create_task(Agent(context).run())
         await asyncio.wait_for(context.leased.wait(), 5.0)
-        monkeypatch.setattr(Journal, "tally", torn_page)
+        monkeypatch.setattr(Journal, read, torn_page)
         with pytest.raises(JournalBrokenError, match="malformed"):
             await asyncio.wait_for(work, 5.0)
 

@@ -130,16 +130,19 @@ def test_what_aiida_has_given_up_has_not_failed_before_its_job_is_gone(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("reason", "asked_for", "phase"),
+    ("state", "reason", "asked_for", "phase"),
     [
-        (verdicts.LOST, True, Phase.KILLED),
-        (verdicts.LOST, False, Phase.FAILED),
-        ("TIMEOUT", True, Phase.FAILED),
-        (None, True, Phase.FAILED),
+        ("finished", verdicts.LOST, True, Phase.KILLED),
+        ("finished", verdicts.LOST, False, Phase.FAILED),
+        ("finished", "TIMEOUT", True, Phase.FAILED),
+        ("finished", None, True, Phase.FAILED),
+        ("excepted", None, True, Phase.KILLED),  # AiiDA's own fault, after which the job is withdrawn
+        ("excepted", None, False, Phase.FAILED),
     ],
 )
-def test_only_a_failure_of_its_own_wins_over_a_cancel(monkeypatch, reason, asked_for, phase):
-    row = row_of(description="{}", process_state="finished", exit_status=302, job_id="7")
+def test_only_a_failure_of_its_own_wins_over_a_cancel(monkeypatch, state, reason, asked_for, phase):
+    status = 302 if state == "finished" else None
+    row = row_of(description="{}", process_state=state, exit_status=status, job_id="7")
     extras = {verdicts.CANCEL_EXTRA: True} if asked_for else {}
     node = SimpleNamespace(base=SimpleNamespace(attributes={}, extras=extras))
     monkeypatch.setattr(queries, "node_of", lambda _: node)

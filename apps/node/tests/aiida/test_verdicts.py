@@ -209,7 +209,7 @@ SOMEBODY = verdicts.CANCELLED
 
 
 @pytest.mark.parametrize(
-    ("came_to_its_end", "placed", "started_twice", "reason"),
+    ("came_to_its_end", "placed", "ended_with_another", "reason"),
     [
         (False, None, False, SOMEBODY),
         (None, None, False, SOMEBODY),
@@ -222,8 +222,10 @@ SOMEBODY = verdicts.CANCELLED
         (False, True, False, verdicts.NEVER_BEGAN),  # slurmd could not start it
     ],
 )
-def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, placed, started_twice, reason):
-    told = verdicts.whose_cancellation(came_to_its_end=came_to_its_end, placed=placed, started_twice=started_twice)
+def test_a_job_counts_as_cancelled_where_somebody_has_done_so(came_to_its_end, placed, ended_with_another, reason):
+    told = verdicts.whose_cancellation(
+        came_to_its_end=came_to_its_end, placed=placed, ended_with_another=ended_with_another
+    )
     assert told == reason
 
 

@@ -193,8 +193,9 @@ def test_a_job_is_cancelled_only_where_it_works_for_the_folder(folder, begun):
     until(lambda: Cluster().job_state(begun) == "CANCELLED")
 
 
-def test_a_number_that_nobody_has_is_told_as_scancel_does(folder):
-    assert cancelled(folder, job_id=FORGOTTEN) == 1
+@pytest.mark.parametrize("status", [0, 1])
+def test_of_a_number_that_nobody_has_scancel_has_the_word(folder, answering, status):
+    assert cancelled(folder, job_id=FORGOTTEN, slurm=answering(scancel=f"exit {status}")) == status
 
 
 def cancelled(*folders, job_id, slurm=None):
@@ -307,6 +308,10 @@ def test_of_a_folder_that_cannot_be_entered_no_job_is_said_to_have_ended(tmp_pat
     (tmp_path / "file").touch()
     command = follow_command(FORGOTTEN, "job.sh", str(tmp_path / "file"))
     assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 75
+
+
+def test_of_a_file_system_that_is_not_mounted_nothing_is_said_to_be_gone(tmp_path):
+    assert withdrawn(tmp_path / "work" / "ab" / "cd" / "ef") == 75
 
 
 def test_of_a_folder_that_is_gone_there_is_nothing_to_withdraw(tmp_path):

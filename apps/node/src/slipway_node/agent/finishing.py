@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -64,6 +65,12 @@ class Finishing:
         entry = await self._context.journal.call(Journal.entry, command.submission_id)
         if entry is None or entry.state is not CommandState.LAUNCHED:
             return
+        if seen.failure is not None and seen.failure.retryable:
+            # Its cancel may have been asked for since that look; what is told is what any later one tells.
+            for again in await self._context.engine.observe([command.submission_id]):
+                seen = replace(seen, phase=again.phase, failure=again.failure)
+            if seen.phase not in (Phase.FAILED, Phase.KILLED):
+                return
         self._context.tracing.ran(command, seen.ended_at or self._context.now(), seen.phase.value)
         event = await self._end(command, seen)
         await self._context.journal.call(Journal.record_events, [event], done=True)

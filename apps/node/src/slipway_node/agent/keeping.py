@@ -8,6 +8,7 @@ import structlog
 
 from slipway_node.agent.context import Context
 from slipway_node.agent.sighting import write_sight
+from slipway_node.journal import JournalBrokenError
 from slipway_node.ports import EngineStandsStillError, EngineUnavailableError
 from slipway_node.reconciling import reconcile
 
@@ -84,6 +85,8 @@ class Keeping:
         except EngineUnavailableError as error:
             _log.warning("not_reconciled", detail=str(error))
             return False
+        except JournalBrokenError:
+            raise
         except Exception:  # noqa: BLE001 - the gateway still offers again what a lost journal had
             _log.exception("not_reconciled")
             return True

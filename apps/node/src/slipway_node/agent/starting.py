@@ -116,10 +116,16 @@ class Starting:
             with self._context.tracing.step("launch", command):
                 execution_id = await self._context.engine.launch(envelope, workspace)
         except RefusedJobError as error:
-            failure = Failure(error.code, error.message, error.retryable)
-            await self._tell_the_end(events.refused(command, failure, self._context.now()), command)
+            await self._tell_the_end(await self._why_not_launched(command, error), command)
         else:
             await self._launched(command, execution_id)
+
+    async def _why_not_launched(self, command: NodeCommand, error: RefusedJobError) -> ExecutionEvent:
+        """Return the end of what was not launched; what may be tried again nobody wants to be once it is cancelled."""
+        now = self._context.now()
+        if error.retryable and await self._context.journal.call(Journal.cancel_requested, command.submission_id):
+            return events.cancelled_before_launch(command, now)
+        return events.refused(command, Failure(error.code, error.message, error.retryable), now)
 
     def _checked(self, command: NodeCommand) -> Envelope:
         """Check the command against the policy of now; the gateway may know an earlier one. Raises RefusedJobError."""

@@ -9,6 +9,7 @@ from slipway_node import storage
 from slipway_node.agent.context import Context
 from slipway_node.agent.logs import fields_of
 from slipway_node.backoff import Pacing
+from slipway_node.journal import JournalBrokenError
 from slipway_node.ports import EngineUnavailableError
 from slipway_node.results.publishing import StoreUnavailableError
 
@@ -24,6 +25,8 @@ async def guarded(
         async with context.locks.hold(submission_id):
             with context.tracing.step(step, command):
                 await work()
+    except JournalBrokenError:
+        raise  # it is no job's own trouble, and ends the agent
     except Exception as error:  # noqa: BLE001 - a fault of ours in one job must not end the others' agent
         pause = pacing.failed(submission_id)
         if isinstance(error, EngineUnavailableError | StoreUnavailableError) or storage.is_told_by(error):

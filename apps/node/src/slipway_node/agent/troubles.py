@@ -1,5 +1,7 @@
 """What is in the way of each step of a submission, for `slipway-node status`."""
 
+from collections.abc import Collection
+
 
 class Troubles:
     """The last trouble of each step that is tried again; a step that goes well has none, and clears no other's."""
@@ -15,6 +17,11 @@ class Troubles:
             self._said[submission_id].pop(step, None)
             if not self._said[submission_id]:
                 del self._said[submission_id]
+
+    def keep_only(self, step: str, submission_ids: Collection[str]) -> None:
+        """Tell nothing more of this step of other submissions: one may have ended while it was looked at."""
+        for submission_id in self._said.keys() - submission_ids:
+            self.note(submission_id, step, None)
 
     def forget(self, submission_id: str) -> None:
         """Tell nothing more of a submission, which has ended."""

@@ -11,7 +11,7 @@ from slipway_node import events
 from slipway_node.agent.context import Context
 from slipway_node.agent.finishing import Finishing
 from slipway_node.agent.logs import fields_of, fields_of_event
-from slipway_node.journal import Entry, Journal
+from slipway_node.journal import Entry, Journal, JournalBrokenError
 from slipway_node.ports import EngineUnavailableError, Observation, Phase
 from slipway_node.reconciling import take_up
 
@@ -42,6 +42,8 @@ class Watching:
                 _log.warning("engine_not_asked", detail=str(error))
                 await self._context.pause(self._backoff.failed())
                 continue
+            except JournalBrokenError:
+                raise
             except Exception:  # noqa: BLE001 - a fault of ours must not end the watch over all
                 _log.exception("look_failed")
                 await self._context.pause(self._backoff.failed())
@@ -76,6 +78,7 @@ class Watching:
         """Observe all open executions with one question, take in each, and return how many there are."""
         await self._take_up_when_idle()
         entries = {entry.command.submission_id: entry for entry in await self._context.journal.call(Journal.executions)}
+        self._context.sight.troubles.keep_only(STEP, entries)
         if not entries:
             return 0
         seen = {look.submission_id: self._corrected(look) for look in await self._context.engine.observe(list(entries))}

@@ -131,7 +131,7 @@ class AiidaEngine:
         """Kill the process and its scheduler job; raises EngineUnavailableError while no worker answers for it.
 
         The worker is told once: to be told again while its scheduler takes long would have it begin anew. False where
-        there is no such process; nothing of it is left at the scheduler then.
+        there is no such process; nothing of it is left at Slurm then. What AiiDA has started by itself runs on.
         """
         if not await self._thread.run(submission.note_cancel, execution_id):
             await self._thread.run(self._withdraw_what_has_no_record, execution_id)

@@ -124,8 +124,9 @@ def _observation(row: verdicts.ProcessRow, look: Look | None) -> Observation:
         _log.warning("end_not_judged", execution_id=row.uuid, detail=str(error))
         return _before_its_end(seen, f"how it ended cannot be told yet: {error}")
     failure = _failure(node, row, phase, reason)
-    # What may be tried again nobody wants to be, where its cancel was asked for.
-    if failure is None or (failure.retryable and node.base.extras.get(verdicts.CANCEL_EXTRA, False)):
+    # What may be tried again nobody wants to be, where its cancel was asked for; nor was AiiDA's fault the job's own.
+    no_end_of_its_own = failure is None or failure.retryable or row.process_state == "excepted"
+    if failure is None or (no_end_of_its_own and node.base.extras.get(verdicts.CANCEL_EXTRA, False)):
         return replace(seen, phase=Phase.KILLED)
     return replace(seen, phase=Phase.FAILED, failure=failure)
 
@@ -181,10 +182,10 @@ def _scheduler_reason(node: Any, row: verdicts.ProcessRow, look: Look | None) ->
     if reason == verdicts.CANCELLED and look is not None and row.job_id is not None:
         never = began is False and not stepped  # neither our script nor what stands before it
         placed = look.was_placed(row.job_id, folder) if never else None
-        twice = work_directory.may_have_been_started_twice(Path(folder)) or (
+        with_another = work_directory.may_have_been_started_twice(Path(folder)) or (
             began is True and not ended and look.is_anothers(row.job_id, folder)
         )
-        reason = verdicts.whose_cancellation(came_to_its_end=ended, placed=placed, started_twice=twice)
+        reason = verdicts.whose_cancellation(came_to_its_end=ended, placed=placed, ended_with_another=with_another)
     if look is not None and row.job_id is not None and verdicts.may_lack_its_claim(reason):
         work_directory.note_a_job_without_claim(node, row.job_id, look.exit_status)
     node.base.extras.set(REASON_EXTRA, reason or "")

@@ -163,19 +163,19 @@ def unless_it_never_began(scheduler_reason: str | None, *, began: bool | None, s
     return NEVER_BEGAN if never else scheduler_reason
 
 
-def whose_cancellation(*, came_to_its_end: bool | None, placed: bool | None, started_twice: bool) -> str | None:
+def whose_cancellation(*, came_to_its_end: bool | None, placed: bool | None, ended_with_another: bool) -> str | None:
     """Return the reason of a job that Slurm calls cancelled, which is so only where somebody has cancelled it.
 
     ``came_to_its_end`` is what the job's script says, ``placed`` whether one that never began was given a machine; None
     where that is not known, or the job began. Slurm itself cancels what it cannot start: a job whose machine is not
-    in order, and one with the number of another that it has forgotten and that runs there still, which it ends with it:
-    this job may be that other (``started_twice``), and the one itself, submitted again, or somebody else's.
+    in order, and one with the number of another that its controller has forgotten and that runs there still. It ends
+    both then (``ended_with_another``). That other one may be the same, submitted again, or work in another folder.
     """
     if came_to_its_end:
         return None
     if placed is not None:
         return NEVER_BEGAN if placed else CANCELLED
-    return LOST if started_twice else CANCELLED
+    return LOST if ended_with_another else CANCELLED
 
 
 def may_lack_its_claim(scheduler_reason: str | None) -> bool:

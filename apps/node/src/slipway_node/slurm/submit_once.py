@@ -14,6 +14,7 @@ one that does not come (patience.py): an `sbatch` that is ended may have submitt
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from slipway_node.slurm import own_end
 from slipway_node.slurm.commands import ENDS
@@ -26,6 +27,7 @@ ENDED = "ended"
 SUBMISSIONS_MAX = 3  # a controller that forgets each job at once is not fed for ever
 ORPHAN_SECONDS = 8  # for slurmd to end what its controller has forgotten, which takes it 4 after that one is back
 
+_LEVELS = 3  # of folders that AiiDA makes under a computer's work directory, of a process's UUID
 _PATIENTLY = f"-w {LOCK_SECONDS}"
 _NOBODY = "nobody"  # holds the claim of what was withdrawn
 CLAIM = ".slipway-claim"
@@ -47,10 +49,13 @@ def _locked(wait: str) -> str:
 
 
 def _entered(folder: str, status_if_gone: int) -> str:
-    """Return what enters the folder; one that cannot be entered now, as on a file system that is away, is not gone."""
-    quoted = shlex.quote(folder)
+    """Return what enters the folder; one that cannot be entered now, as on a file system that is away, is not gone.
+
+    Where the folder that all of them are in is not there either, that is not mounted.
+    """
+    quoted, root = shlex.quote(folder), shlex.quote(str([*Path(folder).parents][:_LEVELS][-1]))
     return f"""cd {quoted} 2>/dev/null || {{
-  LC_ALL=C stat {quoted} 2>&1 | grep -q 'No such file' && exit {status_if_gone}
+  [ -d {root} ] && LC_ALL=C stat {quoted} 2>&1 | grep -q 'No such file' && exit {status_if_gone}
   cd {quoted} || exit {TRY_AGAIN_STATUS}
 }}
 """
@@ -245,10 +250,10 @@ def cancel_command(job_id: str, folders: Sequence[str]) -> str:
 case $told in
   *'Invalid job id'*) {scancel}; exit ;;
   *' WorkDir='*) ;;
-  *) printf 'no job: %.200s\n' "$told" >&2; exit {TRY_AGAIN_STATUS} ;;
+  *) printf 'no job: %.200s\\n' "$told" >&2; exit {TRY_AGAIN_STATUS} ;;
 esac
 for folder in {shlex.join(folders)}; do
-  here=$(cd "$folder" 2>/dev/null && pwd -P) || here=$folder
+  here=$(realpath -m -- "$folder")
   case $told in *" WorkDir=$here "*) {scancel}; exit ;; esac
 done
 """)

@@ -1,6 +1,6 @@
 """Withdrawing jobs beside the thread that asks for it.
 
-It takes two `squeue`, up to four `scontrol` and a `scancel`: a tenth of a second, or half a minute and more where Slurm
+It takes two `squeue`, up to five `scontrol` and a `scancel`: a tenth of a second, or half a minute and more where Slurm
 is slow. The thread that asks is the engine's one, and behind it wait every launch, kill and look, and the word of the
 engine's health. So it waits for a moment only. What takes longer goes on beside it, and is asked after at the next
 look. It has no bound but its commands' own (patience.py): one that a slow Slurm does not keep would never let it be
