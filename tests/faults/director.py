@@ -11,11 +11,10 @@ from typing import Self
 class Strike:
     """One armed point. Once it is reached, its process is held until ``release``."""
 
-    def __init__(self, point: str, nth: int) -> None:
+    def __init__(self, point: str) -> None:
         self.point = point
         self.pid: int | None = None
         self.times = 1  # how often the held process is to do its step once it is let go (points.py)
-        self._left = nth
         self._reached = threading.Event()
         self._released = threading.Event()
 
@@ -28,9 +27,8 @@ class Strike:
         self._released.set()
 
     def meet(self, pid: int) -> bool:
-        """Count a process at the point; tell whether it is the one that is held. Called under the director's lock."""
-        self._left -= 1
-        if self._left != 0:
+        """Take in a process at the point; tell whether it is to be held. Called under the director's lock."""
+        if self._reached.is_set():
             return False
         self.pid = pid
         self._reached.set()
@@ -60,9 +58,9 @@ class Director:
         self._server.shutdown()
         self._server.server_close()
 
-    def arm(self, point: str, nth: int = 1) -> Strike:
-        """Hold the next process that comes to ``point``, or the nth one from now."""
-        strike = Strike(point, nth)
+    def arm(self, point: str) -> Strike:
+        """Hold the next process that comes to ``point``."""
+        strike = Strike(point)
         with self._lock:
             self._strikes.append(strike)
         return strike

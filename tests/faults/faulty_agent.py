@@ -11,33 +11,27 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import clocks
-from points import PATIENCE, STANDS_STILL, around, cross, cross_async, without
-
-JOURNALED = {"record_leased", "record_acks", "record_launch", "record_events", "record_deliveries"}
-"""The journal's writes, each a transaction; its reads are no steps."""
+from points import PATIENCE, STANDS_STILL, around, cross, cross_async, stepping, without
+from subjects import Subjects
 
 
-def _journal() -> None:
+def _journal(subjects: Subjects) -> None:
     from slipway_node.journal import JournalThread
 
     original = JournalThread.call
 
     async def call(self: JournalThread, method: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        point = f"journal.{method.__name__}"
-        if method.__name__ not in JOURNALED:
-            return await original(self, method, *arguments, **named)
-        for _ in range(await cross_async(f"before {point}")):
-            answer = await original(self, method, *arguments, **named)
-        await cross_async(f"after {point}")
-        return answer
+        name = method.__name__
+        points = subjects.of_journal(name, arguments) if subjects.is_step(name) else []
+        return await stepping(points, lambda: original(self, method, *arguments, **named))
 
     JournalThread.call = call  # type: ignore[method-assign]
 
 
-def _gateway() -> None:
+def _gateway(subjects: Subjects) -> None:
     from slipway_node.gateway_client import GatewayClient
 
-    lease = GatewayClient.lease
+    lease, ingest = GatewayClient.lease, GatewayClient.ingest
 
     async def leased(self: GatewayClient, *arguments: Any) -> Any:
         commands = await lease(self, *arguments)
@@ -45,9 +39,12 @@ def _gateway() -> None:
             await cross_async("after gateway.lease")
         return commands
 
+    async def ingested(self: GatewayClient, bodies: list[str], *arguments: Any) -> Any:
+        return await stepping(subjects.of_ingest(bodies), lambda: ingest(self, bodies, *arguments))
+
     GatewayClient.lease = leased  # type: ignore[method-assign]
+    GatewayClient.ingest = ingested  # type: ignore[method-assign]
     around(GatewayClient, "ack", "gateway.ack")
-    around(GatewayClient, "ingest", "gateway.ingest")
 
 
 def _patience() -> None:
@@ -113,7 +110,8 @@ if __name__ == "__main__":
     _unprotected()
     _patience()
     _no_standstill()
-    _journal()
-    _gateway()
+    subjects = Subjects()
+    _journal(subjects)
+    _gateway(subjects)
     _engine()
     main()

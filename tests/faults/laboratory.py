@@ -111,6 +111,17 @@ class Laboratory:
         self.clocks[of].write_text(str(seconds))
         time.sleep(2 * LOOK_SECONDS)
 
+    def set_clock_right(self, of: str) -> None:
+        """Set the clock of the ``node`` or the ``gateway`` right; a node's workers that were ahead are other ones then.
+
+        The agent ends those, at its next look: the case that comes next is not to meet that.
+        """
+        was_ahead = of == "node" and float(self.clocks[of].read_text()) > 0
+        before = set(self.stack.node.engine_processes("worker"))
+        self.set_clock(of, 0.0)
+        if was_ahead:
+            wait_until("no worker is there that was ahead", lambda: not any(it.is_running() for it in before))
+
     def kill(self, victim: Victim) -> None:
         """Kill ``victim`` outright."""
         if victim is Victim.BROKER and self.rabbitmq is not None:

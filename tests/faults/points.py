@@ -10,6 +10,7 @@ import functools
 import inspect
 import os
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 ADDRESS = "SLIPWAY_FAULTS"
@@ -53,6 +54,15 @@ async def cross_async(point: str) -> int:
     return await asyncio.to_thread(cross, point)
 
 
+async def stepping(points: Sequence[str], step: Callable[[], Awaitable[Any]]) -> Any:
+    """Take a step with all of ``points`` before and after it, one after the other; the most often that one asks for."""
+    for _ in range(max([await cross_async(f"before {point}") for point in points], default=1)):
+        answer = await step()
+    for point in points:
+        await cross_async(f"after {point}")
+    return answer
+
+
 def around(owner: Any, name: str, point: str) -> None:
     """Have the function ``owner.name`` cross ``before POINT`` and ``after POINT``."""
     original = getattr(owner, name)
@@ -66,9 +76,6 @@ def around(owner: Any, name: str, point: str) -> None:
 
     @functools.wraps(original)
     async def awaited(*arguments: Any, **named: Any) -> Any:
-        for _ in range(await cross_async(f"before {point}")):
-            answer = await original(*arguments, **named)
-        await cross_async(f"after {point}")
-        return answer
+        return await stepping([point], lambda: original(*arguments, **named))
 
     setattr(owner, name, awaited if inspect.iscoroutinefunction(original) else plain)

@@ -26,5 +26,5 @@ PROTECTIONS = (
     Protection("look-up", "look-up", WORKER_AFTER_SBATCH, ("2 jobs at Slurm",)),
     Protection("claim", "claim", Case(Flow.RUN, "before sbatch", Deed.LATE_AND_SECOND), ("doubled",)),
     Protection("labels", "labels", Case(Flow.RUN, "after launch.hand_over", Victim.AGENT), ("doubled",)),
-    Protection("derived ids", "ids", Case(Flow.RUN, "after gateway.ingest", Victim.JOURNAL), ("refused",)),
+    Protection("derived ids", "ids", Case(Flow.RUN, "after gateway.ingest(accepted)", Victim.JOURNAL), ("refused",)),
 )

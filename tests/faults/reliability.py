@@ -42,8 +42,7 @@ def table(cells: dict[Case, Cell]) -> str:
     faults = list(dict.fromkeys(case.fault for case in cells))
     rows: dict[str, dict[str, Cell]] = {}
     for case, cell in cells.items():
-        nth = f", time {case.nth}" if case.nth > 1 else ""
-        rows.setdefault(f"{case.flow}: {case.point}{nth}", {})[case.fault] = cell
+        rows.setdefault(f"{case.flow}: {case.point}", {})[case.fault] = cell
     lines = [["point", *faults], ["---"] * (len(faults) + 1)]
     lines += [[point, *(row[fault].text() if fault in row else "" for fault in faults)] for point, row in rows.items()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -60,7 +60,7 @@ HALF_DONE: list[list[str]] = [[], ["began"], ["began", "ended"]]
 def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS) -> Outcome:
     """Run one job, strike it at the case's point, and look at what came of it within ``ended_seconds``."""
     product = lab.stack.product
-    held = lab.director.arm(case.point, case.nth)
+    held = lab.director.arm(case.point)
     cancelled, fails = case.flow is Flow.CANCEL, case.flow is Flow.FAIL
     seconds = CANCELLED_JOB_SECONDS if cancelled else JOB_SECONDS
     uri, effects = counting_job(lab.stack.shared, seconds, exit_status=1 if fails else 0)
@@ -94,7 +94,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
         lab.effects.append((case, effects, effects_of(effects).count("began")))
         lab.director.disarm()
         if case.what in CLOCKS:
-            lab.set_clock(CLOCKS[case.what][0], 0.0)
+            lab.set_clock_right(CLOCKS[case.what][0])
         _made_whole(lab)
 
 

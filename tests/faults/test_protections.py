@@ -27,7 +27,7 @@ def test_a_protection_that_is_taken_out_is_missed(tmp_path: Path, protection: Pr
 def test_ids_that_nobody_derives_do_while_the_journal_keeps_them(tmp_path: Path) -> None:
     """What is missed without the derived ones is theirs, and not that the gateway knows these at all."""
     with laboratory(tmp_path, without="ids") as lab:
-        assert not strike(lab, Case(Flow.RUN, "after gateway.ingest", Victim.AGENT)).wrong
+        assert not strike(lab, Case(Flow.RUN, "after gateway.ingest(accepted)", Victim.AGENT)).wrong
 
 
 def test_an_agent_whose_node_another_one_has_taken_launches_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from reliability import BEGIN, END, cells_of, summary, table, written_into
 from striking import NOT_STRUCK
 
 KILLED = Case(Flow.RUN, "before sbatch", Victim.WORKER)
-AGAIN = Case(Flow.RUN, "before gateway.ingest", Deed.TWICE, nth=2)
+AGAIN = Case(Flow.RUN, "before gateway.ingest(running)", Deed.TWICE)
 HELD = Outcome(KILLED, [], 2.4, 3.0)
 MISSED = Outcome(KILLED, [NOT_STRUCK], 0.0, 0.0)
 LOST = Outcome(KILLED, ["lost: for ever"], 90.0, 90.0)
@@ -16,7 +16,7 @@ def test_a_cell_tells_how_many_runs_held_and_the_longest_time_until_the_job_move
     head, _, killed, again = table(cells_of([HELD, HELD, TWICE])).splitlines()
     assert head == "| point | worker killed | done twice |"
     assert killed == "| run: before sbatch | 2/2 (2 s) |  |"
-    assert again == "| run: before gateway.ingest, time 2 |  | 1/1 (0 s) |"
+    assert again == "| run: before gateway.ingest(running) |  | 1/1 (0 s) |"
 
 
 def test_a_run_that_went_wrong_is_counted_and_told() -> None:
