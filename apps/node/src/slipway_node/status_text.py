@@ -9,6 +9,7 @@ from slipway_node.journal import CommandState, OutboxState
 from slipway_node.status import OpenExecution, Status
 
 NEVER = "never"
+OF_THE_SCHEDULER = {"scheduler_trouble": "cannot be used", "scheduler_warning": "not set up as it has to be"}
 
 
 def status_text(status: Status) -> str:
@@ -83,10 +84,9 @@ def _execution(execution: OpenExecution, tried: str) -> str:
 
 def engine_lines(health: Mapping[str, JsonValue]) -> list[str]:
     """Return what it says of itself in one line, and each part's trouble in one of its own."""
-    plain = {key: value for key, value in health.items() if not isinstance(value, dict) and key != "scheduler_trouble"}
+    plain = {key: value for key, value in health.items() if not isinstance(value, dict) and key not in OF_THE_SCHEDULER}
     lines = [f"engine:        {', '.join(f'{key} {_plain(value)}' for key, value in plain.items())}"]
-    if (trouble := health.get("scheduler_trouble")) is not None:
-        lines.append(f"scheduler:     cannot be used: {trouble}")
+    lines += [f"scheduler:     {said}: {health[key]}" for key, said in OF_THE_SCHEDULER.items() if key in health]
     if isinstance(silent := health.get("silent"), dict):
         lines += [f"silent:        {what}: {why}" for what, why in silent.items()]
     if isinstance(last := health.get("last_brought_back"), dict):

@@ -26,6 +26,10 @@ def test_an_engine_that_is_well_takes_one_line():
             {"scheduler_answers": False, "scheduler_trouble": "sinfo is not installed on this node"},
             "scheduler:     cannot be used: sinfo is not installed on this node",
         ),
+        (
+            {"scheduler_warning": "ProctrackType is proctrack/pgid"},
+            "scheduler:     not set up as it has to be: ProctrackType is proctrack/pgid",
+        ),
         ({"silent": {"broker": "it gives no sign of life"}}, "silent:        broker: it gives no sign of life"),
         (
             {"last_brought_back": {"what": "worker", "why": "it was stopped", "at": "2026-01-02T03:04:05+00:00"}},

@@ -393,8 +393,9 @@ async def test_a_slurm_that_takes_long_keeps_no_other_word_from_being_told(monke
     monkeypatch.setattr(engine, "SCHEDULER_SECONDS", 0.05)
     asked = engine.AiidaEngine(tmp_path, NodePolicy(policy_version="1", queues={}))
     monkeypatch.setattr(asked._cluster, "trouble", lambda: answered.wait(30) and None)
+    monkeypatch.setattr(asked._cluster, "warning", lambda: None)
     try:
-        assert await asked._scheduler_trouble() == "it has not answered within 0.05 s"
+        assert await asked._said_of_slurm() == {"scheduler_trouble": "it has not answered within 0.05 s"}
     finally:
         answered.set()
-    assert await asked._scheduler_trouble() is None
+    assert await asked._said_of_slurm() == {}

@@ -69,6 +69,44 @@ def test_a_look_is_remembered_for_a_while():
     assert slurm.looks == 2
 
 
+def configured(text: str) -> Cluster:
+    return Cluster({commands.CONFIGURATION: text}.__getitem__)
+
+
+@pytest.mark.parametrize("tracking", ["linuxproc", "pgid"])
+def test_a_slurm_that_misses_processes_is_warned_of(tracking):
+    said = configured(f"ProctrackType           = proctrack/{tracking}\n").warning()
+    assert said == (
+        f"a job may run on after its cancel: ProctrackType is proctrack/{tracking}, and has to be proctrack/cgroup"
+    )
+
+
+def test_a_slurm_that_tracks_processes_by_control_groups_is_not_warned_of():
+    assert configured("ProctrackType           = proctrack/cgroup\n").warning() is None
+
+
+@pytest.mark.parametrize("text", ["", "ProctrackType           = proctrack/cgr", "<html>\n"])
+def test_of_a_configuration_that_is_not_understood_nothing_is_said(text):
+    with pytest.raises(EngineUnavailableError, match="not understood"):
+        configured(text).warning()
+
+
+@pytest.mark.service("slurm")
+def test_a_real_slurm_tells_how_it_tracks_processes():
+    tracks_all = "proctrack/cgroup" in run_command(commands.CONFIGURATION)
+    assert (Cluster().warning() is None) is tracks_all
+
+
+def test_the_configuration_is_read_again_after_a_while():
+    now, said = [0.0], ["ProctrackType = proctrack/pgid\n", "ProctrackType = proctrack/cgroup\n"]
+    cluster = Cluster(lambda _command: said.pop(0), clock=lambda: now[0])
+    assert cluster.warning() == cluster.warning() is not None
+
+    now[0] = LOOK_AGAIN_SECONDS + 1
+
+    assert cluster.warning() is None
+
+
 def test_a_refusal_is_looked_up_anew_before_it_is_said():
     slurm = Recorded()
     cluster = Cluster(slurm)

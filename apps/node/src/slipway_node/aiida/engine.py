@@ -180,18 +180,25 @@ class AiidaEngine:
         """Return how daemon, workers, broker and scheduler are; brings back what is dead or deaf of the first three."""
         await self._supervise()
         daemon = await self._thread.run(self._supervision.health)
-        trouble = await self._scheduler_trouble() if self._scheduler is SchedulerKind.SLURM else None
-        said = {} if trouble is None else {"scheduler_trouble": trouble}
-        told = {"engine": "aiida", "scheduler": self._scheduler.value, "scheduler_answers": trouble is None}
-        return {**told, **said, **daemon}
+        said = await self._said_of_slurm() if self._scheduler is SchedulerKind.SLURM else {}
+        told = {"scheduler": self._scheduler.value, "scheduler_answers": "scheduler_trouble" not in said}
+        return {"engine": "aiida", **told, **said, **daemon}
 
-    async def _scheduler_trouble(self) -> str | None:
-        """Return in words why Slurm cannot be used; one that takes long keeps no other word from being told."""
+    async def _said_of_slurm(self) -> dict[str, JsonValue]:
+        """Return in words why Slurm cannot be used, or what of it makes a promise void.
+
+        One that takes long keeps no other word from being told.
+        """
         try:
             async with asyncio.timeout(SCHEDULER_SECONDS):
-                return await asyncio.to_thread(self._cluster.trouble)
+                if (trouble := await asyncio.to_thread(self._cluster.trouble)) is not None:
+                    return {"scheduler_trouble": trouble}
+                warning = await asyncio.to_thread(self._cluster.warning)
         except TimeoutError:
-            return f"it has not answered within {SCHEDULER_SECONDS:g} s"
+            return {"scheduler_trouble": f"it has not answered within {SCHEDULER_SECONDS:g} s"}
+        except EngineUnavailableError as error:
+            return {"scheduler_trouble": str(error)}
+        return {} if warning is None else {"scheduler_warning": warning}
 
     def stands_still_seconds(self) -> float:
         """Look at the thread that all of AiiDA's work is done in."""

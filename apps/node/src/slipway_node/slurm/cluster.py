@@ -17,6 +17,8 @@ ASK_SECONDS = 15.0
 LET_GO_SECONDS = 1.0  # for a command to end that was killed; one that waits for a file system that hangs does not
 LOOK_AGAIN_SECONDS = 60.0
 QUOTED_CHARS = 120  # of an answer that is not understood
+MISSES_SOME = frozenset({"proctrack/linuxproc", "proctrack/pgid"})
+"""What tracks a job's processes, and misses what a job begins in the moment in which it is cancelled."""
 
 Run = Callable[[tuple[str, ...]], str]
 Read = TypeVar("Read")
@@ -44,6 +46,8 @@ class Cluster:
         self._clock = clock
         self._offer: Offer | None = None
         self._looked_at = 0.0
+        self._tracking: str | None = None
+        self._tracking_read_at = 0.0
         self._withdrawals = Withdrawals()
 
     def answers(self) -> bool:
@@ -58,6 +62,18 @@ class Cluster:
         except (EngineUnavailableError, NotKnownError) as error:
             return str(error)
         return None
+
+    def warning(self) -> str | None:
+        """Return in words which of Slurm's settings keeps a promise from holding, or None; read once a minute.
+
+        Raises EngineUnavailableError.
+        """
+        if self._tracking is None or self._clock() - self._tracking_read_at > LOOK_AGAIN_SECONDS:
+            self._tracking = self._require(commands.CONFIGURATION, commands.read_tracking)
+            self._tracking_read_at = self._clock()
+        if self._tracking not in MISSES_SOME:
+            return None
+        return f"a job may run on after its cancel: ProctrackType is {self._tracking}, and has to be proctrack/cgroup"
 
     def offer(self, *, fresh: bool = False) -> Offer:
         """Return what Slurm has on offer, at most a minute old; raises EngineUnavailableError."""
@@ -133,24 +149,24 @@ class Cluster:
 
     def _accounted(self, job_id: str, read: Callable[[str], Read | None]) -> Read | None:
         """Return what accounting says of a job, None where there is none. Raises EngineUnavailableError."""
-        try:
-            if not self._ask(commands.CONFIGURATION, commands.read_accounting).kept:
-                return None
-            return self._ask(commands.accounted(job_id), read)
-        except NotKnownError as error:
-            raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
+        if not self._require(commands.CONFIGURATION, commands.read_accounting).kept:
+            return None
+        return self._require(commands.accounted(job_id), read)
 
     def _look(self) -> Offer:
+        partitions = self._require(commands.PARTITIONS, commands.read_partitions)
+        accounting = self._require(commands.CONFIGURATION, commands.read_accounting)
+        if not accounting.kept:
+            return Offer(partitions, accounting)
+        mine = self._require(commands.associations(getpass.getuser()), commands.read_associations)
+        return Offer(partitions, accounting, tuple(mine), tuple(self._require(commands.QOS, commands.read_qos)))
+
+    def _require(self, command: tuple[str, ...], read: Callable[[str], Read]) -> Read:
+        """Return what is read from the answer to what Slurm always knows; raises EngineUnavailableError."""
         try:
-            partitions = self._ask(commands.PARTITIONS, commands.read_partitions)
-            accounting = self._ask(commands.CONFIGURATION, commands.read_accounting)
-            if not accounting.kept:
-                return Offer(partitions, accounting)
-            mine = self._ask(commands.associations(getpass.getuser()), commands.read_associations)
-            qos = self._ask(commands.QOS, commands.read_qos)
+            return self._ask(command, read)
         except NotKnownError as error:
             raise EngineUnavailableError(f"Slurm cannot be asked: {error}") from error
-        return Offer(partitions, accounting, tuple(mine), tuple(qos))
 
     def _ask(self, command: tuple[str, ...], read: Callable[[str], Read]) -> Read:
         """Return what is read from the command's answer; raises NotKnownError or EngineUnavailableError."""

@@ -126,6 +126,15 @@ def read_accounting(text: str) -> Accounting:
     return Accounting(kept=values["AccountingStorageType"].endswith("/slurmdbd"), enforced=enforced)
 
 
+def read_tracking(text: str) -> str:
+    """Read from ``CONFIGURATION`` by what Slurm knows a job's processes, as in ``proctrack/cgroup``."""
+    _require_whole(text)
+    found = re.search(r"^ProctrackType\s*=\s*(proctrack/\w+)", text, re.MULTILINE)
+    if found is None:
+        raise ValueError("no word on tracking")
+    return found.group(1)
+
+
 def read_associations(text: str) -> list[Association]:
     """Read ``associations``."""
     rows = _rows(text, columns=3)
