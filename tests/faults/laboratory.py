@@ -301,6 +301,8 @@ def laboratory(
     shared.mkdir()
     _commands(commands, says)
     clocks = {of: root / f"clock-of-the-{of}" for of in ("node", "gateway")}
+    for clock in clocks.values():
+        clock.write_text("0.0")
     with tempfile.TemporaryDirectory(prefix="slipway-") as short, Director(Path(short) / "director") as director:
         path = os.pathsep.join([str(commands), str(BIN), os.environ["PATH"]])
         common = {**(env or {}), WITHOUT: without}

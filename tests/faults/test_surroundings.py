@@ -60,10 +60,14 @@ class Node:
         command = [str(BIN / "slipway-node"), "status", "--home", str(self.home.folder)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def log_has(self, event: str, job_id: str = "") -> bool:
-        """Tell whether the agent's log has a line of this event, of this job where one is named."""
-        lines = self.lab.stack.node.log.read_text().splitlines()
+    def log_has(self, event: str, job_id: str = "", *, after: int = 0) -> bool:
+        """Tell whether the agent's log has a line of this event, of this job where one is named, ``after`` a line."""
+        lines = self.lab.stack.node.log.read_text().splitlines()[after:]
         return any(f'"event": "{event}"' in line and job_id in line for line in lines)
+
+    def lines_logged(self) -> int:
+        """Return how many lines the agent's log has by now."""
+        return len(self.lab.stack.node.log.read_text().splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -201,14 +205,15 @@ def test_a_full_home_makes_the_agent_wait_and_loses_nothing(node: Node) -> None:
     held = node.lab.director.arm("before journal.record_leased")
     job_id = node.lab.stack.product.submit(uri, QUEUE)
     assert held.reached(REACHED_SECONDS)
+    before = node.lines_logged()
     with filled(node.home):
         held.release()
-        wait_until("the journal is not written", lambda: node.log_has("journal_not_written"))
+        wait_until("the journal is not written", lambda: node.log_has("journal_not_written", after=before))
         held = node.lab.director.arm("before publish")
     assert held.reached(REACHED_SECONDS)
     with filled(node.home):
         held.release()
-        wait_until("the results are not published", lambda: node.log_has("step_postponed"))
+        wait_until("the results are not published", lambda: node.log_has("step_postponed", job_id))
     assert node.lab.stack.product.wait(job_id)["projection_state"] == "succeeded"
     assert node.lab.stack.node.process.running()
     assert effects_of(effects) == ["began", "ended"]
@@ -247,9 +252,10 @@ def test_an_agent_that_was_never_run_waits_for_its_first_byte(node: Node) -> Non
     for file in [home / "agent.lock", *home.glob("journal.db*")]:
         file.unlink()
 
+    before = node.lines_logged()
     with filled(node.home):
         stack.node.start()
-        wait_until("the lock is not written", lambda: node.log_has("home_not_written"))
+        wait_until("the lock is not written", lambda: node.log_has("home_not_written", after=before))
         assert stack.node.process.running()
 
     wait_for_node(stack.gateway, stack.node, stack.gateway.token())

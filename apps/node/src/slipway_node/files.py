@@ -1,17 +1,18 @@
 """Writing small files so that they are there whole or not at all."""
 
 import os
+import threading
 from pathlib import Path
 
 PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write ``text`` for the owner's eyes alone, in place of what was there, by one rename.
+    """Write ``text`` for the owner's eyes alone, in place of what was there, by one rename; of two writers, the later.
 
     ``durable`` waits for the disk, for what cannot be had again.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
