@@ -9,10 +9,14 @@ from collections.abc import Callable
 
 import pytest
 import rabbitmq
+from hypothesis import settings
 
 if "SLIPWAY_TEST_SLURMS" in os.environ:  # one for each of the processes that tests run in (scripts/test.sh)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     os.environ["SLURM_CONF"] = f"{os.environ['SLIPWAY_TEST_SLURMS']}/{worker}/slurm.conf"
+
+settings.register_profile("slipway", deadline=None)  # how long an example takes on a busy machine proves nothing
+settings.load_profile("slipway")
 
 REQUIRED = os.environ.get("SLIPWAY_REQUIRE_SERVICES") == "1"
 

@@ -42,7 +42,7 @@ def stack(host: TestingHost, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "SLIPWAY_STORE_SECRET": SECRET,
         "SLIPWAY_SOLE_GATEWAY": "true",
         "SLIPWAY_ALLOW_TESTING_STORE": "true",
-        "SLIPWAY_STORE_TIMEOUT_SECONDS": "1",
+        "SLIPWAY_STORE_TIMEOUT_SECONDS": "2",
     }
     gateway = Gateway(root / "gateway", root / "gateway.log", env=store)
     node = Node(root / "node", root / "node.log")

@@ -12,6 +12,7 @@ from product import Product, Stack, counting_job
 pytestmark = [pytest.mark.service("aiida"), pytest.mark.timeout(240)]
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLICK = "00f067aa0ba902b7"
+CLICKED = f"0x{CLICK}"
 
 
 @pytest.fixture
@@ -52,6 +53,12 @@ def tree(found: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def is_whole(found: list[dict]) -> bool:
+    """Tell whether the last steps' spans are there, and each one's parent: a span is told at its end."""
+    ids = {span["context"]["span_id"] for span in found} | {CLICKED}
+    return {"finish", "report"} <= {span["name"] for span in found} and all(span["parent_id"] in ids for span in found)
+
+
 def test_one_trace_tells_of_a_job_from_submit_to_result(traced: Stack) -> None:
     uri, _ = counting_job(traced.shared, 0.5)
     command = traced.product.command(uri)
@@ -62,12 +69,12 @@ def test_one_trace_tells_of_a_job_from_submit_to_result(traced: Stack) -> None:
     def of_trace() -> list[dict]:
         return [span for span in spans(traced) if span["context"]["trace_id"] == f"0x{TRACE_ID}"]
 
-    wait_until("the last report is told", lambda: sum(span["name"] == "report" for span in of_trace()) > 0)
+    wait_until("all spans are told", lambda: is_whole(of_trace()))
     found = of_trace()
     print(tree(found))  # noqa: T201 - to be read by people, with `pytest -s`
     named = {(span["resource"]["attributes"]["service.name"], span["name"]): span for span in found}
     submit = named["slipway-gateway", "POST /api/runtime/jobs:submit"]
-    assert submit["parent_id"] == f"0x{CLICK}"
+    assert submit["parent_id"] == CLICKED
     for step in ("take", "start", "finish", "run", "report"):
         assert named["slipway-node", step]["parent_id"] == submit["context"]["span_id"], step
         assert named["slipway-node", step]["attributes"]["slipway.job_id"] == command["job_id"]

@@ -69,7 +69,7 @@ async def unavailable(script: Script, kind: type[StoreUnavailableError] = StoreU
 @pytest.mark.parametrize("passing", PASSING.values(), ids=PASSING)
 async def test_what_may_pass_is_tried_again_with_the_same_call(passing):
     script = Script(passing, passing, ok(node=NODE)) if passing is not silence else Script(passing, ok(node=NODE))
-    assert (await store_of(script).find_node("node-1")).management_node_id == "node-1"
+    assert (await store_of(script, call_seconds=1.0).find_node("node-1")).management_node_id == "node-1"
     assert len(script.calls) > 1
     assert len({request.content for request in script.requests}) == 1
 

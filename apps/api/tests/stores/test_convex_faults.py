@@ -15,8 +15,8 @@ from slipway_gateway.ports import NodeRecord, StoreUnavailableError
 
 pytestmark = pytest.mark.service("pnpm")
 
-PATIENT_SECONDS, SHORT_SECONDS = 5.0, 0.5
-LATE_MS = 750
+PATIENT_SECONDS, SHORT_SECONDS = 5.0, 0.75
+LATE_MS = 1000
 PASSING: dict[str, dict[str, Any]] = {
     "a conflict": {"kind": "occ_503"},
     "overload": {"kind": "overloaded_429"},

@@ -1,6 +1,7 @@
 """A cancel meets a submission in each of its states."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,12 @@ ACCEPTED, RUNNING, COMPLETED, CANCELLED = (
     ExecutionState.COMPLETED,
     ExecutionState.CANCELLED,
 )
+
+
+@pytest.fixture
+def patient(lab):
+    """Let no kill be repeated since its job's end is seen late."""
+    lab.timing = replace(lab.timing, kill_again=30.0)
 
 
 async def test_what_was_cancelled_before_its_ack_is_dropped(lab):
@@ -94,6 +101,7 @@ async def test_a_failure_is_told_as_it_is_seen_once_a_cancel_that_came_meanwhile
     assert lab.gateway.states(submission_id) == [ACCEPTED, CANCELLED]
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.RUNNING])
 async def test_a_launched_job_is_killed(lab, phase):
     lab.engine.first_phase = phase
@@ -107,6 +115,7 @@ async def test_a_launched_job_is_killed(lab, phase):
 
 
 async def test_a_kill_that_was_lost_is_repeated(lab):
+    lab.timing = replace(lab.timing, kill_again=1.0)  # in which it is seen that the second one was heard
     lab.engine.kill_works = False
     submission_id = lab.submit()
     async with lab.agent():
@@ -189,6 +198,7 @@ async def test_a_cancel_for_a_process_that_a_lost_journal_has_hidden_kills_it(la
     assert lab.engine.launched[hidden] == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_cancel_waits_for_a_process_whose_record_cannot_be_read_and_does_not_take_it_for_none(
     lab, hidden, monkeypatch
 ):

@@ -161,12 +161,17 @@ def daemon_pids(engine: AiidaEngine) -> Callable[[str], list[int]]:
     def pids(word: str) -> list[int]:
         pattern = "from circus import stats" if word == "stats" else f"verdi -p {profile.PROFILE} daemon.*{word}"
         found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False)
-        ours = str(engine._home.resolve())
-        return [
-            int(pid) for pid in found.stdout.split() if ours in Path(f"/proc/{pid}/environ").read_text(errors="replace")
-        ]
+        return [int(pid) for pid in found.stdout.split() if str(engine._home.resolve()) in _environment(pid)]
 
     return pids
+
+
+def _environment(pid: str) -> str:
+    """Return a process's environment; none of one that has ended meanwhile, as those of other tests' engines may."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.fixture(scope="module")

@@ -299,11 +299,11 @@ async def test_a_process_that_was_stored_and_never_queued_is_continued_once(lab,
     monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 0.0)
     await lab.engine.resume([execution_id])
     monkeypatch.setattr("slipway_node.aiida.submission.SETTLE_SECONDS", 5.0)
-    while (await lab.observed(submission_id)).phase is not Phase.RUNNING:
+    ends = {Phase.FINISHED, Phase.FAILED, Phase.KILLED}
+    while (seen := await lab.observed(submission_id)).phase not in ends:
         await lab.engine.resume([execution_id])
-    ended = await lab.until_ended(submission_id)
 
-    assert ended.phase is Phase.FINISHED
+    assert seen.phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"
 
 
@@ -376,14 +376,15 @@ def _lose_tasks(engine) -> None:
 async def test_what_was_dropped_is_continued_by_the_next_agent_where_the_last_one_was_killed_before_it_could(
     lab, engine, tmp_path, next_agent
 ):
-    counter = tmp_path / "counter"
-    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 1")
+    counter, go_on = tmp_path / "counter", tmp_path / "go-on"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; until [ -e {go_on} ]; do sleep 0.1; done")
     await lab.until_written(submission_id, counter)
 
     await engine._thread.run(engine._daemon.stop)
     _lose_tasks(engine)
     await engine._thread.run(engine._daemon.restart)
     assert engine._daemon.dropped
+    go_on.touch()
     next_agent()
     await engine.start()
 

@@ -398,4 +398,5 @@ async def test_a_slurm_that_takes_long_keeps_no_other_word_from_being_told(monke
         assert await asked._said_of_slurm() == {"scheduler_trouble": "it has not answered within 0.05 s"}
     finally:
         answered.set()
+    monkeypatch.setattr(engine, "SCHEDULER_SECONDS", 30.0)
     assert await asked._said_of_slurm() == {}

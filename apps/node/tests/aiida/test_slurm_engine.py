@@ -88,13 +88,14 @@ async def test_a_kill_of_an_execution_whose_record_is_gone_leaves_no_job_in_the_
 
 @pytest.mark.usefixtures("at_once")
 async def test_a_slurm_job_outlives_kill_9_of_the_worker_and_runs_once(lab, here, tmp_path, daemon_pids):
-    counter = tmp_path / "counter"
-    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; sleep 3", **here)
+    counter, go_on = tmp_path / "counter", tmp_path / "go-on"
+    submission_id, _ = await lab.run_sh(f"echo ran >> {counter}; until [ -e {go_on} ]; do sleep 0.1; done", **here)
     await lab.until_written(submission_id, counter)
     await lab.until(submission_id, lambda seen: seen.phase is Phase.RUNNING)
 
     [worker] = daemon_pids("worker")
     os.kill(worker, signal.SIGKILL)
+    go_on.touch()
 
     assert (await lab.until_ended(submission_id)).phase is Phase.FINISHED
     assert counter.read_text() == "ran\n"

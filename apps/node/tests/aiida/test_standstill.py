@@ -23,12 +23,14 @@ async def still_after_looks(thread: EngineThread, work: Callable[[threading.Even
     """Look four times, as if each ten seconds, while the thread does ``work``."""
     told, now = threading.Event(), iter(range(0, 100, 10))
     standstill = Standstill(thread, lambda: float(next(now)))
-    at_work = asyncio.create_task(thread.run(work, told))
+    began = threading.Event()
+    at_work = asyncio.create_task(thread.run(lambda: began.set() or work(told)))
+    await asyncio.to_thread(began.wait)
     await asyncio.sleep(0.05)
     looks = []
     for _ in range(4):
         looks.append(standstill.seconds())
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
     told.set()
     await at_work
     return looks

@@ -20,7 +20,7 @@ KNOWS_NONE = f'case "$*" in *config*) {CONFIGURED} ;; *) echo Invalid job id spe
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch) -> None:
-    monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", 0.6)
     monkeypatch.setattr(patience, "END_SECONDS", 0.3)
 
 
@@ -43,7 +43,7 @@ def test_a_command_that_hangs_is_given_up_and_named(tmp_path, answering, name, h
     done = run(in_time(f"{name} --any"), answering(**{name: hangs}), tmp_path)
 
     assert done.returncode == TRY_AGAIN_STATUS
-    assert f"{name} did not answer within 0.3 s\n" in done.stderr
+    assert f"{name} did not answer within 0.6 s\n" in done.stderr
 
 
 @pytest.mark.parametrize("status", [0, 1])

@@ -61,11 +61,11 @@ def test_what_a_quick_slurm_does_is_done_when_it_is_asked_for(tmp_path, slurm, m
 
 def test_a_slow_slurm_is_given_its_time_and_not_waited_for(tmp_path, slurm):
     """All in all it takes thrice as long as any one answer may."""
-    slurm(0.5)
+    slurm(1.0)
 
     longest = until_withdrawn(Cluster(), tmp_path)
 
-    assert longest < 0.5
+    assert longest < 1.0
     assert slurm.asked() == ["squeue", "scancel", "squeue"]
 
 
