@@ -146,7 +146,7 @@ class Laboratory:
 
     @staticmethod
     def ask_slurmd_again() -> None:
-        """Have the controller told anew what runs on the node, as it asks by itself half an hour later."""
+        """Start slurmd anew, which tells the controller what runs, as that asks by itself half an hour later."""
         pid_file = Path(os.environ["SLURM_CONF"]).with_name(f"{Victim.SLURMD}.pid")
         os.kill(int(pid_file.read_text()), signal.SIGTERM)
         wait_until("slurmd has ended", lambda: not pid_file.exists())

@@ -95,7 +95,7 @@ def strike(lab: Laboratory, case: Case, *, ended_seconds: float = ENDED_SECONDS)
         lab.director.disarm()
         if case.what in CLOCKS:
             lab.set_clock_right(CLOCKS[case.what][0])
-        _made_whole(lab)
+        _made_whole(lab, case)
 
 
 def doubled_since(lab: Laboratory) -> list[Outcome]:
@@ -235,7 +235,7 @@ def _seconds_until(holds: Callable[[], bool], limit_seconds: float) -> float:
     return time.monotonic() - began
 
 
-def _made_whole(lab: Laboratory) -> None:
+def _made_whole(lab: Laboratory, case: Case) -> None:
     """Wait until every part is there for the next case, which is to meet no former job; raises StackError."""
     if not lab.stack.node.process.running():
         raise StackError(f"the agent is not running:\n{lab.stack.node.process.tail()}")
@@ -247,4 +247,8 @@ def _made_whole(lab: Laboratory) -> None:
     _seconds_until(lambda: not lab.slurmd_has_work(), ORPHANED_SECONDS)
     # One that a slurmd was killed over as it ended keeps the node from what comes next until the controller asks again.
     _seconds_until(lambda: not lab.slurm_jobs("COMPLETING"), COMPLETED_SECONDS)
+    if case.what is Victim.SLURMCTLD:
+        # It keeps the number of a job that it ran and its controller has forgotten, also when that has ended.
+        lab.ask_slurmd_again()
+        wait_until("Slurm is whole again", lab.slurm_is_whole)
     lab.close_case()
