@@ -15,7 +15,7 @@ from slipway_gateway.ports import NodeRecord, StoreUnavailableError
 
 pytestmark = pytest.mark.service("pnpm")
 
-PATIENT_SECONDS, SHORT_SECONDS = 5.0, 0.75
+PATIENT_SECONDS, HEARD_SECONDS, SHORT_SECONDS = 5.0, 0.75, 0.5
 LATE_MS = 1000
 PASSING: dict[str, dict[str, Any]] = {
     "a conflict": {"kind": "occ_503"},
@@ -79,6 +79,7 @@ async def test_a_fault_that_passes_is_not_seen(testing_host, stage, of, fault):
     assert await of.stands(stage) == of.standing
 
 
+@pytest.mark.parametrize("call_seconds", [HEARD_SECONDS])  # half of the patience is left for its repeat to be heard
 @pytest.mark.parametrize(("of", "fault"), crossed(LATE))
 async def test_a_call_that_was_given_up_on_loses_and_doubles_nothing(testing_host, stage, of, fault):
     testing_host.inject(operation=of.name, **fault)
