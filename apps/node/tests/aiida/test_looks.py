@@ -1,6 +1,5 @@
 """What one look after another makes of the signs of life; the processes are played, the daemon is not there."""
 
-import threading
 import time
 from collections import Counter
 from concurrent.futures import Future
@@ -11,8 +10,7 @@ import psutil
 import pytest
 from kiwipy import UnroutableError
 
-from slipway_contracts.node_policy import NodePolicy
-from slipway_node.aiida import brokers, engine, supervision
+from slipway_node.aiida import brokers, supervision
 from slipway_node.aiida.daemon import START_SECONDS, DaemonProcesses
 from slipway_node.aiida.supervision import DROPPED_SECONDS, PROCESSES_ASKED, SUPERVISOR_SECONDS, Supervision
 from slipway_node.ports import EngineUnavailableError
@@ -386,17 +384,3 @@ def test_workers_that_do_not_end_are_ended_at_a_later_look(played):
     played.refuse_to_end = False
     [(what, why)] = played.look(2)
     assert (what, why) == ("worker", "the clock was set back by 3600 s")
-
-
-async def test_a_slurm_that_takes_long_keeps_no_other_word_from_being_told(monkeypatch, tmp_path):
-    answered = threading.Event()
-    monkeypatch.setattr(engine, "SCHEDULER_SECONDS", 0.05)
-    asked = engine.AiidaEngine(tmp_path, NodePolicy(policy_version="1", queues={}))
-    monkeypatch.setattr(asked._cluster, "trouble", lambda: answered.wait(30) and None)
-    monkeypatch.setattr(asked._cluster, "warning", lambda: None)
-    try:
-        assert await asked._said_of_slurm() == {"scheduler_trouble": "it has not answered within 0.05 s"}
-    finally:
-        answered.set()
-    monkeypatch.setattr(engine, "SCHEDULER_SECONDS", 30.0)
-    assert await asked._said_of_slurm() == {}
